@@ -1,0 +1,12 @@
+// The door of `agent.mjs`, the file that gets flashed: the gateway's roles and nothing of Core, Proxy or client.
+
+import { isMainThread } from 'node:worker_threads';
+import { dispatch } from './dispatch.ts';
+import { gatewayRoles } from './roles.ts';
+
+const roles = {
+  ...gatewayRoles,
+  status: { usage: '[--json]', load: async () => (await import('./agent/status.ts')).run },
+};
+
+if (isMainThread) process.exitCode = await dispatch(roles, process.argv.slice(2));

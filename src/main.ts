@@ -1,0 +1,31 @@
+// The door of `sallyport.mjs`: every role. With `main-agent.ts` the only reader of process.argv. In a worker thread it does
+// nothing: there the data plane finds its worker data and starts by itself.
+
+import { isMainThread } from 'node:worker_threads';
+import { dispatch, type Roles } from './dispatch.ts';
+import { gatewayRoles } from './roles.ts';
+
+const client = (usage: string, name: string): Roles[string] => ({
+  usage,
+  load: async () => {
+    const { run } = await import('./client/command.ts');
+    return args => run([name, ...args]);
+  },
+});
+
+const roles: Roles = {
+  ...gatewayRoles,
+  core: {
+    usage: '[--config FILE] | apply FILE [--dry-run] | user|device|location|agent|session|audit …',
+    load: async () => (await import('./core/command.ts')).run,
+  },
+  proxy: { usage: '[--config FILE]', load: async () => (await import('./proxy/command.ts')).run },
+  enrol: client('--proxy URL --token-file FILE', 'enrol'),
+  login: client('[LOCATION]', 'login'),
+  up: client('[LOCATION]', 'up'),
+  down: client('[LOCATION]', 'down'),
+  status: client('[--json]', 'status'),
+  logout: client('[LOCATION]', 'logout'),
+};
+
+if (isMainThread) process.exitCode = await dispatch(roles, process.argv.slice(2));

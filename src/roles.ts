@@ -1,0 +1,14 @@
+// Roles of the gateway bundle: what gets flashed. Core, Proxy and client come on top in `main.ts`.
+
+import type { Roles } from './dispatch.ts';
+
+export const gatewayRoles: Roles = {
+  agent: { usage: '--config FILE', load: async () => (await import('./agent/command.ts')).run },
+  tunnel: { usage: 'IFNAME [--foreground]', load: async () => (await import('./agent/tunnel.ts')).run },
+  show: { usage: '[IFNAME] [dump]', load: async () => (await import('./agent/show.ts')).run },
+  health: { usage: '', load: async () => (await import('./agent/status.ts')).health },
+  doctor: { usage: '[--json]', load: async () => (await import('./agent/doctor.ts')).run },
+  genkey: { usage: '', load: async () => (await import('./agent/keys.ts')).genkey },
+  genpsk: { usage: '', load: async () => (await import('./agent/keys.ts')).genpsk },
+  pubkey: { usage: '< PRIVATE-KEY', load: async () => (await import('./agent/keys.ts')).pubkey },
+};
