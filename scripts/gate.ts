@@ -1,0 +1,161 @@
+// The gate: every check a commit must pass, in one command, with one summary line that a machine can read.
+//   npm run ok            types, lint, format, bundle, unit tests, bundle smoke test
+//   npm test              unit tests only            (npm test -- FILE... for some of them)
+//   npm run test:all      everything, network and end-to-end tests included; what scripts/test runs
+// The last line is `N passed, N failed, N skipped`: subtests of every test file plus one for each other step. Exit 0 only
+// if nothing failed.
+
+import { spawn } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { delimiter, join } from 'node:path';
+
+const root = new URL('..', import.meta.url).pathname;
+const reports = join(root, '.tap', 'gate');
+
+interface Count {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+interface Step {
+  name: string;
+  seconds: number;
+  count: Count;
+  notes: string[];
+}
+
+function run(command: string, args: string[]): Promise<number> {
+  // The runtime of the lock file first, whatever the host has.
+  const env = { ...process.env, PATH: join(root, 'node_modules/.bin') + delimiter + process.env['PATH'] };
+  return new Promise(resolve => {
+    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], env });
+    child.on('error', error => {
+      process.stdout.write(`${command}: ${error.message}\n`);
+      resolve(127);
+    });
+    child.on('close', code => resolve(code ?? 1));
+  });
+}
+
+const one = (ok: boolean): Count => ({ passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 });
+
+/** Counts the subtests directly below each file of a TAP stream; a file without any counts as one. */
+function countTap(text: string): { count: Count; notes: string[] } {
+  const count: Count = { passed: 0, failed: 0, skipped: 0 };
+  const notes: string[] = [];
+  let inFile: string[] = [];
+  const add = (line: string): void => {
+    const skip = /# (?:SKIP|TODO)\b ?(.*)$/i.exec(line);
+    const name = line.replace(/^ *(?:not )?ok \d+ - /, '').replace(/ # time=.*$/, '');
+    if (skip !== null) {
+      count.skipped++;
+      notes.push(`skipped: ${name.replace(/ # .*$/, '')}: ${skip[1] || 'no reason given'}`);
+    } else if (/^ *not ok/.test(line)) {
+      count.failed++;
+      notes.push(`FAILED: ${name}`);
+    } else count.passed++;
+  };
+  for (const line of text.split('\n')) {
+    if (/^ {4}(?:not )?ok \d+/.test(line)) inFile.push(line);
+    else if (/^(?:not )?ok \d+/.test(line)) {
+      const failedInside = inFile.some(inner => /^ *not ok/.test(inner) && !/# (?:SKIP|TODO)/i.test(inner));
+      inFile.forEach(add);
+      // A file may fail without a failed subtest: a crash, a timeout, a plan not met.
+      if (inFile.length === 0 || (line.startsWith('not ok') && !failedInside)) add(line);
+      inFile = [];
+    }
+  }
+  return { count, notes };
+}
+
+function testFiles(): string[] {
+  return readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
+    .filter(file => file.endsWith('.test.ts') && !file.startsWith('fixtures/'))
+    .map(file => `test/${file}`)
+    .sort();
+}
+
+const needsNetwork = (file: string): boolean => /^test\/(interop|e2e)\//.test(file);
+
+async function tap(label: string, files: string[], jobs: number, options: string[]): Promise<Step> {
+  const started = Date.now();
+  const report = join(reports, `${label.replace(/\W+/g, '-')}.tap`);
+  rmSync(report, { force: true });
+  if (files.length === 0) return { name: label, seconds: 0, count: one(true), notes: ['no files'] };
+  const code = await run('tap', [
+    'run',
+    '-R',
+    'terse',
+    `--jobs=${jobs}`,
+    `--output-file=${report}`,
+    ...options,
+    ...files,
+  ]);
+  let { count, notes } = { count: one(false), notes: ['FAILED: tap wrote no report'] };
+  try {
+    ({ count, notes } = countTap(readFileSync(report, 'utf8')));
+  } catch {
+    // The note above says it.
+  }
+  if (code !== 0 && count.failed === 0) {
+    count.failed++;
+    notes.push(`FAILED: tap exited with ${code}`);
+  }
+  return { name: label, seconds: (Date.now() - started) / 1000, count, notes };
+}
+
+async function command(name: string, program: string, args: string[]): Promise<Step> {
+  const started = Date.now();
+  const code = await run(program, args);
+  const notes = code === 0 ? [] : [`FAILED: ${name}: exit ${code}`];
+  return { name, seconds: (Date.now() - started) / 1000, count: one(code === 0), notes };
+}
+
+const npm =
+  (script: string): (() => Promise<Step>) =>
+  () =>
+    command(script, 'npm', ['run', '--silent', script]);
+const unit = (files?: string[]) => (): Promise<Step> =>
+  tap('unit tests', files ?? testFiles().filter(file => !needsNetwork(file)), availableParallelism(), [
+    '--coverage-report=text-summary',
+  ]);
+const network = (): Promise<Step> =>
+  tap('network tests', testFiles().filter(needsNetwork), 1, ['--disable-coverage', '--timeout=400']);
+const smoke = (): Promise<Step> => command('bundle smoke', 'node', ['test/runtime/smoke.mjs']);
+
+const statics = [npm('types'), npm('lint'), npm('format')];
+const [mode = 'ok', ...files] = process.argv.slice(2);
+const plans: Record<string, (() => Promise<Step>)[]> = {
+  ok: [...statics, npm('build'), unit(), smoke],
+  unit: [unit(files.length > 0 ? files : undefined)],
+  all: [npm('build'), ...statics, unit(), smoke, network],
+};
+const plan = plans[mode];
+if (plan === undefined) {
+  process.stderr.write(`gate: unknown mode '${mode}': expected ${Object.keys(plans).join(', ')}\n`);
+  process.exit(2);
+}
+
+mkdirSync(reports, { recursive: true });
+const steps: Step[] = [];
+for (const step of plan) {
+  const done = await step();
+  steps.push(done);
+  const { passed, failed, skipped } = done.count;
+  const verdict = failed > 0 ? 'FAILED' : 'ok';
+  process.stdout.write(
+    `=== ${done.name}: ${verdict} (${passed} passed, ${failed} failed, ${skipped} skipped) in ${done.seconds.toFixed(1)} s\n`,
+  );
+}
+
+const total: Count = { passed: 0, failed: 0, skipped: 0 };
+process.stdout.write('\n');
+for (const { name, count, notes } of steps) {
+  total.passed += count.passed;
+  total.failed += count.failed;
+  total.skipped += count.skipped;
+  for (const note of notes) process.stdout.write(`${name}: ${note}\n`);
+}
+process.stdout.write(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
+process.exitCode = total.failed === 0 ? 0 : 1;
