@@ -3,7 +3,7 @@
 
 import t from 'tap';
 import { ESLint } from 'eslint';
-import { forbidden, purePolicies, table } from '../../eslint/layers.mjs';
+import { forbidden, purePolicies, table } from '../../eslint/layers.ts';
 
 const root = new URL('../../', import.meta.url).pathname;
 const eslint = new ESLint({ cwd: root });
