@@ -1,0 +1,155 @@
+// Api: the client's side of the Proxy's HTTP surface (sessions, section 6). Turns whatever goes wrong on the way into one
+// clear line, and every refusal of the server ({"error": {"code", "message"}}) into a PlainError with that code. Secrets
+// travel in bodies and headers only, never in a URL.
+
+import { readFileSync } from 'node:fs';
+import { request as httpRequest } from 'node:http';
+import type { IncomingMessage, RequestOptions } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { PlainError, errorText, usageError } from '../util/errors.ts';
+
+/** Larger answers are not ours. */
+const maxAnswerBytes = 256 * 1024;
+
+export type Reply = Record<string, unknown>;
+
+/** A refusal by the server, with its status; `retryAfterMs` when it said when to come back. */
+export class Refused extends PlainError {
+  readonly status: number;
+  readonly retryAfterMs: number | null;
+
+  constructor(code: string, message: string, status: number, retryAfterMs: number | null) {
+    super(code, message);
+    this.name = 'Refused';
+    this.status = status;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** `https://host[:port]`; http only where the operator says so, because codes would travel in clear. */
+export function proxyUrl(text: string, allowPlain: boolean): URL {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:'))
+    throw usageError('bad-proxy', `--proxy '${text}': expected an address like https://vpn.example.org`);
+  const loopback = url.hostname === 'localhost' || url.hostname === '[::1]' || url.hostname.startsWith('127.');
+  if (url.protocol === 'http:' && !allowPlain && !loopback)
+    throw usageError('plain-proxy', `--proxy '${text}': codes would travel in clear; use https, or --plain-http where the network is trusted`);
+  if (url.username !== '' || url.search !== '' || url.hash !== '')
+    throw usageError('bad-proxy', `--proxy must be an address without user, query or fragment`);
+  return url;
+}
+
+export class Api {
+  readonly base: URL;
+  readonly #ca: string | undefined;
+  readonly #timeoutMs: number;
+
+  constructor(base: string, options: { caFile?: string; timeoutMs?: number } = {}) {
+    this.base = new URL(base);
+    this.#timeoutMs = options.timeoutMs ?? 15_000;
+    if (options.caFile === undefined) return;
+    try {
+      this.#ca = readFileSync(options.caFile, 'utf8');
+    } catch (error) {
+      throw usageError('bad-ca', `--ca ${options.caFile}: ${errorText(error)}`, error);
+    }
+  }
+
+  /** One call with a JSON body and a JSON answer. */
+  async post(path: string, body: unknown, token?: string): Promise<Reply> {
+    return await this.#json('POST', path, JSON.stringify(body), token);
+  }
+
+  async get(path: string, token?: string): Promise<Reply> {
+    return await this.#json('GET', path, undefined, token);
+  }
+
+  /** Opens an event stream; the caller reads the parts and ends it by aborting. */
+  async events(path: string, token: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+    const response = await this.#send('GET', path, undefined, { accept: 'text/event-stream', ...bearer(token) }, signal, 0);
+    if (response.statusCode !== 200) throw refusal(response, await whole(response));
+    return response;
+  }
+
+  async #json(method: string, path: string, body: string | undefined, token: string | undefined): Promise<Reply> {
+    const headers = { accept: 'application/json', ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...bearer(token) };
+    const response = await this.#send(method, path, body, headers, undefined, this.#timeoutMs);
+    const text = await whole(response);
+    const status = response.statusCode ?? 0;
+    if (status < 200 || status > 299) throw refusal(response, text);
+    if (text === '') return {};
+    const value = parse(text);
+    if (value === null) throw new PlainError('bad-answer', `${this.base.origin} did not answer with JSON: is it a Sallyport proxy?`);
+    return value;
+  }
+
+  #send(method: string, path: string, body: string | undefined, headers: Record<string, string>, signal: AbortSignal | undefined, timeoutMs: number): Promise<IncomingMessage> {
+    const url = new URL(path.replace(/^\//, ''), this.base.href.endsWith('/') ? this.base : `${this.base.href}/`);
+    const options: RequestOptions & { ca?: string } = {
+      method,
+      headers: { ...headers, ...(body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }) },
+      ...(signal === undefined ? {} : { signal }),
+      ...(this.#ca === undefined ? {} : { ca: this.#ca }),
+    };
+    return new Promise((resolve, reject) => {
+      const out = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, options, resolve);
+      if (timeoutMs > 0) out.setTimeout(timeoutMs, () => out.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)));
+      out.once('error', error => {
+        reject(new PlainError('proxy-unreachable', `cannot reach ${this.base.origin}: ${errorText(deepest(error))}`, 1, error));
+      });
+      out.end(body);
+    });
+  }
+}
+
+function bearer(token: string | undefined): Record<string, string> {
+  return token === undefined ? {} : { authorization: `Bearer ${token}` };
+}
+
+// A name with several addresses fails with an AggregateError whose own message is empty.
+function deepest(error: unknown): unknown {
+  return error instanceof AggregateError && error.errors.length > 0 ? error.errors[0] : error;
+}
+
+async function whole(response: IncomingMessage): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  try {
+    for await (const part of response as AsyncIterable<Uint8Array>) {
+      bytes += part.length;
+      if (bytes > maxAnswerBytes) {
+        response.destroy();
+        throw new PlainError('bad-answer', `the proxy answered with more than ${maxAnswerBytes} bytes`);
+      }
+      parts.push(part);
+    }
+  } catch (error) {
+    if (error instanceof PlainError) throw error;
+    throw new PlainError('proxy-unreachable', `the proxy's answer broke off: ${errorText(error)}`, 1, error);
+  }
+  return Buffer.concat(parts).toString('utf8');
+}
+
+function parse(text: string): Reply | null {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Reply) : null;
+  } catch {
+    return null;
+  }
+}
+
+function refusal(response: IncomingMessage, text: string): Refused {
+  const status = response.statusCode ?? 0;
+  const error = parse(text)?.error as { code?: unknown; message?: unknown } | undefined;
+  const code = typeof error?.code === 'string' ? error.code : `http-${status}`;
+  // One line, and nothing a hostile server could use to steer the terminal.
+  const message = typeof error?.message === 'string' ? printable(error.message) : `the proxy answered with status ${status}`;
+  const seconds = Number(response.headers['retry-after']);
+  return new Refused(code, message, status, Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : null);
+}
+
+/** Text from elsewhere made safe for a terminal line. */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').slice(0, 300);
+}
