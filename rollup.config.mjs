@@ -69,7 +69,7 @@ const bundle = (input, file, budget, minify) => ({
   ],
   onwarn(warning, warn) {
     if (warning.code === 'CIRCULAR_DEPENDENCY' && warning.message.includes('node_modules')) return;
-    if (warning.code === 'THIS_IS_UNDEFINED') return;
+    if (warning.code === 'THIS_IS_UNDEFINED' || warning.code === 'INVALID_ANNOTATION') return;
     if (['UNRESOLVED_IMPORT', 'MISSING_EXPORT', 'CIRCULAR_DEPENDENCY'].includes(warning.code))
       throw new Error(warning.message);
     warn(warning);
