@@ -5,8 +5,8 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { PlainError } from '../util/errors.ts';
 import { Arena } from '../util/arena.ts';
-import { loadFfi, type FfiPreference } from '../platform/ffi/ffi.ts';
-import { createWake, signalWake } from '../platform/poll.ts';
+import { loadFfi, type FfiName } from '../platform/ffi/ffi.ts';
+import { Wake } from '../platform/poll.ts';
 import { Libc } from '../platform/libc.ts';
 import type { Command, CommandResult, Link, WorkerEvent } from './messages.ts';
 
@@ -20,7 +20,7 @@ export interface DataplaneOptions {
   readonly tunFd?: number;
   /** Kernel offloads (vnet header, UDP GSO and GRO); `off` is for odd kernels and for tests. */
   readonly offload?: 'auto' | 'off';
-  readonly ffi?: FfiPreference;
+  readonly ffi?: FfiName | 'auto';
   /** AEAD back end: `auto` measures; a name forces one (tests, odd machines). */
   readonly crypto?: string;
   /** Set the link up at start instead of following whoever does it (`ip link set up`, wg-quick). */
@@ -133,9 +133,9 @@ export async function startDataplane(options: DataplaneOptions): Promise<Datapla
   const ffi = await loadFfi(options.ffi);
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
   const libc = new Libc(ffi, new Arena(memory.buffer));
-  const wakeFd = createWake(libc);
+  const wake = new Wake(libc);
   const { port1, port2 } = new MessageChannel();
-  const seed: DataplaneSeed = { sallyportDataplane: true, options, port: port2, wakeFd };
+  const seed: DataplaneSeed = { sallyportDataplane: true, options, port: port2, wakeFd: wake.fd };
   // From source the worker has its own module; the bundle is one file and starts itself again.
   const here = import.meta.url;
   const entry = here.endsWith('.ts') ? new URL('./dataplane.ts', here) : new URL(here);
@@ -143,7 +143,7 @@ export async function startDataplane(options: DataplaneOptions): Promise<Datapla
   const ready = await new Promise<DataplaneReady>((resolve, reject) => {
     const failed = (error: unknown): void => {
       port1.close();
-      libc.close(wakeFd);
+      wake.close();
       reject(error instanceof Error ? error : new Error(String(error)));
     };
     worker.once('error', failed);
@@ -156,7 +156,7 @@ export async function startDataplane(options: DataplaneOptions): Promise<Datapla
         );
     });
   });
-  const link = new DataplaneLink(worker, port1, () => signalWake(libc, wakeFd), ready);
-  void link.closed.then(() => libc.close(wakeFd));
+  const link = new DataplaneLink(worker, port1, () => wake.signal(), ready);
+  void link.closed.then(() => wake.close());
   return link;
 }
