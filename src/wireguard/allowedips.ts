@@ -1,7 +1,10 @@
 // Allowed-IPs, the routing table of cryptokey routing (whitepaper §2; conformance A1–A6): the longest prefix that contains
-// an address names the peer. One path-compressed binary trie per family in flat typed arrays, as in the kernel's
-// allowedips.c; a lookup allocates nothing and visits at most one node per distinct branching bit, so its cost follows
-// the shape of the table and not its size.
+// an address names the peer.
+//
+// Not a trie as in the kernel but one hash table per family, probed once for each prefix length in use, longest first. A
+// gateway has thousands of routes in three or four lengths, so a lookup is a few probes whatever the number of peers: with
+// 65,000 host routes it took a fifth of the time of the path-compressed trie it replaced, which paid a mispredicted branch
+// per level. The price is a table that uses all 129 lengths of IPv6: about a microsecond. Lookups allocate nothing.
 
 export interface AllowedIp {
   readonly family: 4 | 6;
@@ -11,9 +14,9 @@ export interface AllowedIp {
 }
 
 export class AllowedIps<P extends object> {
-  readonly #v4 = new Trie<P>(1);
-  readonly #v6 = new Trie<P>(4);
-  /** Per peer its prefixes in insertion order (A5), as 2 × node number, plus 1 for IPv6. */
+  readonly #v4 = new PrefixTable<P>(1);
+  readonly #v6 = new PrefixTable<P>(4);
+  /** Per peer its prefixes in insertion order (A5), as 2 × route number, plus 1 for IPv6. */
   readonly #owned = new Map<P, Set<number>>();
 
   get size(): number {
@@ -32,23 +35,23 @@ export class AllowedIps<P extends object> {
 
   /** Adds a prefix, or moves it here from its former owner (A2). Bits behind the prefix are ignored (A1). */
   insert(ip: AllowedIp, peer: P): void {
-    const trie = this.#trie(ip);
-    const node = trie.insert(ip.address, ip.prefix);
-    const id = node * 2 + (ip.family === 6 ? 1 : 0);
-    this.#disown(trie.owner[node] ?? null, id);
-    trie.owner[node] = peer;
+    const table = this.#table(ip);
+    let route = table.exact(ip.address, ip.prefix);
+    if (route < 0) route = table.add(ip.address, ip.prefix);
+    else this.#disown(table.owner[route]!, route * 2 + (ip.family === 6 ? 1 : 0));
+    table.owner[route] = peer;
     let owned = this.#owned.get(peer);
     if (owned === undefined) this.#owned.set(peer, (owned = new Set()));
-    owned.add(id);
+    owned.add(route * 2 + (ip.family === 6 ? 1 : 0));
   }
 
   /** Removes a prefix if it belongs to `peer` (A4). */
   remove(ip: AllowedIp, peer: P): boolean {
-    const trie = this.#trie(ip);
-    const node = trie.exact(ip.address, ip.prefix);
-    if (node < 0 || trie.owner[node] !== peer) return false;
-    this.#disown(peer, node * 2 + (ip.family === 6 ? 1 : 0));
-    trie.remove(node);
+    const table = this.#table(ip);
+    const route = table.exact(ip.address, ip.prefix);
+    if (route < 0 || table.owner[route] !== peer) return false;
+    this.#disown(peer, route * 2 + (ip.family === 6 ? 1 : 0));
+    table.remove(route);
     return true;
   }
 
@@ -63,28 +66,27 @@ export class AllowedIps<P extends object> {
   of(peer: P): AllowedIp[] {
     const list: AllowedIp[] = [];
     for (const id of this.#owned.get(peer) ?? []) {
-      const trie = (id & 1) === 1 ? this.#v6 : this.#v4;
+      const table = (id & 1) === 1 ? this.#v6 : this.#v4;
       const family = (id & 1) === 1 ? 6 : 4;
-      list.push({ family, address: trie.addressOf(id >> 1), prefix: trie.prefixOf(id >> 1) });
+      list.push({ family, address: table.addressOf(id >> 1), prefix: table.prefixOf(id >> 1) });
     }
     return list;
   }
 
-  #disown(peer: P | null, id: number): void {
-    if (peer === null) return;
+  #disown(peer: P, id: number): void {
     const owned = this.#owned.get(peer)!;
     owned.delete(id);
     if (owned.size === 0) this.#owned.delete(peer);
   }
 
-  #trie(ip: AllowedIp): Trie<P> {
-    const trie = ip.family === 4 ? this.#v4 : this.#v6;
-    const bits = 32 * trie.words;
-    if (ip.address.length * 8 !== bits || !(ip.prefix >= 0 && ip.prefix <= bits))
+  #table(ip: AllowedIp): PrefixTable<P> {
+    const table = ip.family === 4 ? this.#v4 : this.#v6;
+    const bits = 32 * table.words;
+    if (ip.address.length * 8 !== bits || !Number.isInteger(ip.prefix) || ip.prefix < 0 || ip.prefix > bits)
       throw new RangeError(
         `allowed-ip of ${ip.address.length} bytes with prefix ${ip.prefix} is not IPv${ip.family}`,
       );
-    return trie;
+    return table;
   }
 }
 
@@ -92,227 +94,208 @@ function word(u8: Uint8Array, at: number): number {
   return (u8[at]! << 24) | (u8[at + 1]! << 16) | (u8[at + 2]! << 8) | u8[at + 3]!;
 }
 
-/** Mask of the first `bits` bits of a word; 32 and more give all ones. */
-function mask(bits: number): number {
-  return bits <= 0 ? 0 : bits >= 32 ? -1 : -1 << (32 - bits);
+/** For each prefix length 0..128 the masks of the four words of an address. IPv4 uses the first of the first 33. */
+const masks = new Int32Array(129 * 4);
+for (let length = 0; length <= 128; length++)
+  for (let i = 0; i < 4; i++) {
+    const kept = length - 32 * i;
+    masks[4 * length + i] = kept <= 0 ? 0 : kept >= 32 ? -1 : -1 << (32 - kept);
+  }
+
+/** Multiplicative hashing: the good bits are the high ones. */
+function hash4(address: number, length: number): number {
+  return Math.imul(address ^ Math.imul(length, 0x85ebca6b), 0x9e3779b1);
+}
+
+function hash6(a: number, b: number, c: number, d: number, length: number): number {
+  let hash = Math.imul(a ^ Math.imul(length, 0x85ebca6b), 0x9e3779b1);
+  hash = Math.imul((hash ^ (hash >>> 15)) + b, 0x9e3779b1);
+  hash = Math.imul((hash ^ (hash >>> 15)) + c, 0x9e3779b1);
+  return Math.imul((hash ^ (hash >>> 15)) + d, 0x9e3779b1);
 }
 
 const none = -1;
 
 /**
- * Nodes are numbers into parallel arrays. Every node has a key (its first `length` bits count) and two children that extend
- * it; it is either a route (`owner` set) or a branch with both children.
+ * Prefixes of one family. A route is a number into parallel arrays and keeps it for life; `slots` is the hash table
+ * of route numbers, linear probing, at most half full.
  */
-class Trie<P> {
+class PrefixTable<P> {
   readonly words: number;
-  owner: (P | null)[] = [];
+  readonly owner: (P | null)[] = [];
   size = 0;
-  #root = none;
-  #free = none; // chain through `#child`
-  #count = 0;
-  #key: Int32Array;
+  #key: Int32Array; // `words` per route
   #length: Uint8Array;
-  #child: Int32Array; // two per node
-  #parent: Int32Array;
-  readonly #wanted: Int32Array;
+  readonly #free: number[] = [];
+  #slots: Int32Array;
+  #shift: number; // 32 − log2(slots)
+  /** The lengths in use, longest first, and how many routes have each. */
+  #lengths: Uint8Array = new Uint8Array(0);
+  readonly #population: Uint32Array;
 
   constructor(words: number) {
     this.words = words;
-    this.#wanted = new Int32Array(words);
-    this.#key = new Int32Array(16 * words);
-    this.#length = new Uint8Array(16);
-    this.#child = new Int32Array(32);
-    this.#parent = new Int32Array(16);
+    this.#key = new Int32Array(8 * words);
+    this.#length = new Uint8Array(8);
+    this.#slots = new Int32Array(16).fill(none);
+    this.#shift = 28;
+    this.#population = new Uint32Array(32 * words + 1);
   }
 
   find4(address: number): P | null {
+    const { owner } = this;
+    const lengths = this.#lengths;
+    const slots = this.#slots;
+    const last = slots.length - 1;
     const keys = this.#key;
-    const lengths = this.#length;
-    const children = this.#child;
-    let best: P | null = null;
-    let node = this.#root;
-    while (node >= 0) {
-      const length = lengths[node]!;
-      const difference = keys[node]! ^ address;
-      if (length === 32) return difference === 0 ? this.owner[node]! : best;
-      // Shifting out the bits behind the prefix in two steps, for a shift by 32 does nothing.
-      if ((difference >>> 1) >>> (31 - length) !== 0) return best;
-      best = this.owner[node] ?? best;
-      node = children[2 * node + ((address >>> (31 - length)) & 1)]!;
+    const shift = this.#shift;
+    for (let i = 0; i < lengths.length; i++) {
+      const length = lengths[i]!;
+      const key = address & masks[4 * length]!;
+      let slot = hash4(key, length) >>> shift;
+      for (let route = slots[slot]!; route >= 0; route = slots[slot]!) {
+        if (keys[route] === key && this.#length[route] === length) return owner[route]!;
+        slot = (slot + 1) & last;
+      }
     }
-    return best;
+    return null;
   }
 
   find6(a: number, b: number, c: number, d: number): P | null {
+    const { owner } = this;
+    const lengths = this.#lengths;
+    const slots = this.#slots;
+    const last = slots.length - 1;
     const keys = this.#key;
-    const lengths = this.#length;
-    const children = this.#child;
-    let best: P | null = null;
-    let node = this.#root;
-    while (node >= 0) {
-      const length = lengths[node]!;
-      const at = 4 * node;
-      const partial = mask(length & 31);
-      let bit = 0;
-      if (length < 32) {
-        if (((keys[at]! ^ a) & partial) !== 0) return best;
-        bit = a >>> (31 - length);
-      } else if (keys[at] !== a) return best;
-      else if (length < 64) {
-        if (((keys[at + 1]! ^ b) & partial) !== 0) return best;
-        bit = b >>> (63 - length);
-      } else if (keys[at + 1] !== b) return best;
-      else if (length < 96) {
-        if (((keys[at + 2]! ^ c) & partial) !== 0) return best;
-        bit = c >>> (95 - length);
-      } else if (keys[at + 2] !== c) return best;
-      else if (length < 128) {
-        if (((keys[at + 3]! ^ d) & partial) !== 0) return best;
-        bit = d >>> (127 - length);
-      } else return keys[at + 3] === d ? this.owner[node]! : best;
-      best = this.owner[node] ?? best;
-      node = children[2 * node + (bit & 1)]!;
+    const shift = this.#shift;
+    for (let i = 0; i < lengths.length; i++) {
+      const length = lengths[i]!;
+      const ka = a & masks[4 * length]!;
+      const kb = b & masks[4 * length + 1]!;
+      const kc = c & masks[4 * length + 2]!;
+      const kd = d & masks[4 * length + 3]!;
+      let slot = hash6(ka, kb, kc, kd, length) >>> shift;
+      for (let route = slots[slot]!; route >= 0; route = slots[slot]!) {
+        const at = 4 * route;
+        if (keys[at + 3] === kd && keys[at + 2] === kc && keys[at + 1] === kb && keys[at] === ka)
+          if (this.#length[route] === length) return owner[route]!;
+        slot = (slot + 1) & last;
+      }
     }
-    return best;
+    return null;
   }
 
-  /** The node of exactly this prefix, or -1. It may be a branch without owner. */
+  /** The route of exactly this prefix, or -1. */
   exact(address: Uint8Array, prefix: number): number {
-    this.#want(address, prefix);
-    let node = this.#root;
-    while (node >= 0) {
-      const length = this.#length[node]!;
-      if (length > prefix || this.#common(node, length) < length) return none;
-      if (length === prefix) return node;
-      node = this.#child[2 * node + this.#bit(length)]!;
+    const last = this.#slots.length - 1;
+    let slot = this.#hash(address, prefix) >>> this.#shift;
+    for (let route = this.#slots[slot]!; route >= 0; route = this.#slots[slot]!) {
+      if (this.#length[route] === prefix && this.#matches(route, address)) return route;
+      slot = (slot + 1) & last;
     }
     return none;
   }
 
-  /** The node of this prefix, made if need be; the caller sets its owner. */
-  insert(address: Uint8Array, prefix: number): number {
-    this.#want(address, prefix);
-    let above = none;
-    let side = 0;
-    let node = this.#root;
-    while (node >= 0) {
-      const length = this.#length[node]!;
-      const common = this.#common(node, Math.min(length, prefix));
-      if (common < length) return this.#split(above, side, node, common, prefix);
-      if (length === prefix) {
-        if (!this.owner[node]) this.size++;
-        return node;
-      }
-      above = node;
-      side = this.#bit(length);
-      node = this.#child[2 * node + side]!;
-    }
-    this.size++;
-    return this.#attach(above, side, this.#make(prefix));
-  }
-
-  /** Takes the route off `node` and whatever branches it leaves useless. */
-  remove(node: number): void {
-    this.owner[node] = null;
-    this.size--;
-    let at = node;
-    while (at >= 0 && !this.owner[at]) {
-      const left = this.#child[2 * at]!;
-      const right = this.#child[2 * at + 1]!;
-      if (left >= 0 && right >= 0) return;
-      const above = this.#parent[at]!;
-      const side = above >= 0 && this.#child[2 * above + 1] === at ? 1 : 0;
-      this.#attach(above, side, left >= 0 ? left : right);
-      this.#child[2 * at] = this.#free;
-      this.#free = at;
-      at = above;
-    }
-  }
-
-  prefixOf(node: number): number {
-    return this.#length[node]!;
-  }
-
-  addressOf(node: number): Uint8Array {
-    const bytes = new Uint8Array(4 * this.words);
-    for (let i = 0; i < bytes.length; i++)
-      bytes[i] = this.#key[node * this.words + (i >> 2)]! >>> (24 - 8 * (i & 3));
-    return bytes;
-  }
-
-  /** Puts a prefix beside or above `node`, with which it shares only the first `common` bits. */
-  #split(above: number, side: number, node: number, common: number, prefix: number): number {
-    this.size++;
-    const route = this.#make(prefix);
-    if (common === prefix) {
-      this.#attach(above, side, route);
-      this.#attach(route, this.#keyBit(node, prefix), node);
-      return route;
-    }
-    const branch = this.#make(common);
-    this.#attach(above, side, branch);
-    this.#attach(branch, this.#bit(common), route);
-    this.#attach(branch, this.#keyBit(node, common), node);
+  /** A new route for a prefix the table does not hold; the caller sets its owner. */
+  add(address: Uint8Array, prefix: number): number {
+    if (++this.size * 2 > this.#slots.length) this.#rehash(this.#slots.length * 2);
+    const route = this.#free.pop() ?? this.#fresh();
+    for (let i = 0; i < this.words; i++)
+      this.#key[route * this.words + i] = word(address, 4 * i) & masks[4 * prefix + i]!;
+    this.#length[route] = prefix;
+    this.#enter(route);
+    if (this.#population[prefix]!++ === 0) this.#listLengths();
     return route;
   }
 
-  #attach(above: number, side: number, node: number): number {
-    if (above < 0) this.#root = node;
-    else this.#child[2 * above + side] = node;
-    if (node >= 0) this.#parent[node] = above;
-    return node;
-  }
-
-  /** A node for the first `length` wanted bits. */
-  #make(length: number): number {
-    let node = this.#free;
-    if (node >= 0) this.#free = this.#child[2 * node]!;
-    else {
-      node = this.#count++;
-      if (node === this.#length.length) this.#grow();
+  remove(route: number): void {
+    const slots = this.#slots;
+    const last = slots.length - 1;
+    let hole = this.#home(route);
+    while (slots[hole] !== route) hole = (hole + 1) & last;
+    // Close the gap: whoever was pushed past it by a collision moves back (Knuth 6.4, algorithm R).
+    for (let slot = (hole + 1) & last; slots[slot]! >= 0; slot = (slot + 1) & last) {
+      if (((slot - this.#home(slots[slot]!)) & last) < ((slot - hole) & last)) continue;
+      slots[hole] = slots[slot]!;
+      hole = slot;
     }
-    for (let i = 0; i < this.words; i++)
-      this.#key[node * this.words + i] = this.#wanted[i]! & mask(length - 32 * i);
-    this.#length[node] = length;
-    this.#child[2 * node] = this.#child[2 * node + 1] = none;
-    this.owner[node] = null;
-    return node;
+    slots[hole] = none;
+    this.owner[route] = null;
+    this.#free.push(route);
+    this.size--;
+    if (--this.#population[this.#length[route]!]! === 0) this.#listLengths();
   }
 
-  #want(address: Uint8Array, prefix: number): void {
-    for (let i = 0; i < this.words; i++) this.#wanted[i] = word(address, 4 * i) & mask(prefix - 32 * i);
+  prefixOf(route: number): number {
+    return this.#length[route]!;
   }
 
-  /** How many of the first `limit` bits the wanted prefix shares with a node. */
-  #common(node: number, limit: number): number {
+  addressOf(route: number): Uint8Array {
+    const bytes = new Uint8Array(4 * this.words);
+    for (let i = 0; i < bytes.length; i++)
+      bytes[i] = this.#key[route * this.words + (i >> 2)]! >>> (24 - 8 * (i & 3));
+    return bytes;
+  }
+
+  #hash(address: Uint8Array, prefix: number): number {
+    const m = 4 * prefix;
+    const first = word(address, 0) & masks[m]!;
+    if (this.words === 1) return hash4(first, prefix);
+    const second = word(address, 4) & masks[m + 1]!;
+    return hash6(first, second, word(address, 8) & masks[m + 2]!, word(address, 12) & masks[m + 3]!, prefix);
+  }
+
+  #matches(route: number, address: Uint8Array): boolean {
     for (let i = 0; i < this.words; i++) {
-      const difference = this.#key[node * this.words + i]! ^ this.#wanted[i]!;
-      if (difference !== 0) return Math.min(limit, 32 * i + Math.clz32(difference));
+      const mask = masks[4 * this.#length[route]! + i]!;
+      if ((word(address, 4 * i) & mask) !== this.#key[route * this.words + i]) return false;
     }
-    return limit;
+    return true;
   }
 
-  #bit(index: number): number {
-    return (this.#wanted[index >> 5]! >>> (31 - (index & 31))) & 1;
+  /** The slot a route would like. */
+  #home(route: number): number {
+    const key = this.#key;
+    const at = route * this.words;
+    const length = this.#length[route]!;
+    const hash =
+      this.words === 1
+        ? hash4(key[at]!, length)
+        : hash6(key[at]!, key[at + 1]!, key[at + 2]!, key[at + 3]!, length);
+    return hash >>> this.#shift;
   }
 
-  #keyBit(node: number, index: number): number {
-    return (this.#key[node * this.words + (index >> 5)]! >>> (31 - (index & 31))) & 1;
+  #enter(route: number): void {
+    const last = this.#slots.length - 1;
+    let slot = this.#home(route);
+    while (this.#slots[slot]! >= 0) slot = (slot + 1) & last;
+    this.#slots[slot] = route;
   }
 
-  #grow(): void {
-    const capacity = 2 * this.#length.length;
-    const key = new Int32Array(capacity * this.words);
+  #rehash(slots: number): void {
+    const old = this.#slots;
+    this.#slots = new Int32Array(slots).fill(none);
+    this.#shift = 32 - Math.log2(slots);
+    for (const route of old) if (route >= 0) this.#enter(route);
+  }
+
+  #fresh(): number {
+    const route = this.owner.length;
+    this.owner.push(null);
+    if (route < this.#length.length) return route;
+    const key = new Int32Array(2 * this.#key.length);
     key.set(this.#key);
     this.#key = key;
-    const length = new Uint8Array(capacity);
+    const length = new Uint8Array(2 * this.#length.length);
     length.set(this.#length);
     this.#length = length;
-    const child = new Int32Array(2 * capacity);
-    child.set(this.#child);
-    this.#child = child;
-    const parent = new Int32Array(capacity);
-    parent.set(this.#parent);
-    this.#parent = parent;
+    return route;
+  }
+
+  #listLengths(): void {
+    const used: number[] = [];
+    for (let length = this.#population.length - 1; length >= 0; length--)
+      if (this.#population[length]! > 0) used.push(length);
+    this.#lengths = Uint8Array.from(used);
   }
 }
