@@ -25,6 +25,7 @@ export class Libc {
   readonly #read: RawFunction;
   readonly #write: RawFunction;
   readonly #writev: RawFunction;
+  readonly #readv: RawFunction;
   readonly #sendmsg: RawFunction;
   readonly #recvmsg: RawFunction;
   readonly #ppoll: RawFunction;
@@ -52,6 +53,7 @@ export class Libc {
     this.#read = this.#symbol('read', 3).raw;
     this.#write = this.#symbol('write', 3).raw;
     this.#writev = this.#symbol('writev', 3).raw;
+    this.#readv = this.#symbol('readv', 3).raw;
     this.#sendmsg = this.#symbol('sendmsg', 3).raw;
     this.#recvmsg = this.#symbol('recvmsg', 3).raw;
     this.#ppoll = this.#symbol('ppoll', 4).raw;
@@ -81,6 +83,10 @@ export class Libc {
   /** `iov` is the offset of `count` iovec structures. */
   writev(fd: Word, iov: number, count: number): number {
     return this.#result(this.#writev(fd, this.ffi.add(this.baseWord, iov), this.ffi.add(this.#zero, count)));
+  }
+
+  readv(fd: Word, iov: number, count: number): number {
+    return this.#result(this.#readv(fd, this.ffi.add(this.baseWord, iov), this.ffi.add(this.#zero, count)));
   }
 
   sendmsg(fd: Word, header: number): number {

@@ -54,6 +54,7 @@ export class Tun {
   readonly #libc: Libc;
   readonly #word: Word;
   readonly #parts: number;
+  readonly #split: number;
 
   constructor(libc: Libc, fd: number, name: string, vnetHeader: boolean, offloads: TunOffloads) {
     this.#libc = libc;
@@ -63,11 +64,23 @@ export class Tun {
     this.offloads = offloads;
     this.#word = libc.ffi.word(fd);
     this.#parts = libc.arena.alloc(maxParts * libc.layout.iovec.bytes);
+    this.#split = libc.arena.alloc(2 * libc.layout.iovec.bytes);
   }
 
   /** One packet (with its vnet header) to `at`: bytes or -errno; -EAGAIN when there is none, also while the link is down. */
   read(at: number, max: number): number {
     return this.#libc.read(this.#word, at, max);
+  }
+
+  /**
+   * As `read`, but bytes beyond the first `head` go to `spill`: an ordinary packet lands where it will be used and only a
+   * super-packet spills over.
+   */
+  readSplit(at: number, head: number, spill: number, spillBytes: number): number {
+    const { iovec } = this.#libc.layout;
+    this.#libc.setIovec(this.#split, at, head);
+    this.#libc.setIovec(this.#split + iovec.bytes, spill, spillBytes);
+    return this.#libc.readv(this.#word, this.#split, 2);
   }
 
   /** -EIO while the link is down. */
