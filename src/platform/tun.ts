@@ -44,8 +44,6 @@ export type TunOptions = {
   readonly persist?: boolean;
 };
 
-const maxParts = 256;
-
 export class Tun {
   readonly fd: number;
   readonly name: string;
@@ -53,7 +51,6 @@ export class Tun {
   readonly offloads: TunOffloads;
   readonly #libc: Libc;
   readonly #word: Word;
-  readonly #parts: number;
   readonly #split: number;
 
   constructor(libc: Libc, fd: number, name: string, vnetHeader: boolean, offloads: TunOffloads) {
@@ -63,7 +60,6 @@ export class Tun {
     this.vnetHeader = vnetHeader;
     this.offloads = offloads;
     this.#word = libc.ffi.word(fd);
-    this.#parts = libc.arena.alloc(maxParts * libc.layout.iovec.bytes);
     this.#split = libc.arena.alloc(2 * libc.layout.iovec.bytes);
   }
 
@@ -88,14 +84,9 @@ export class Tun {
     return this.#libc.write(this.#word, at, bytes);
   }
 
-  /** Part `index` (below 256) of the next `writev`. Parts keep their place between calls. */
-  part(index: number, at: number, bytes: number): void {
-    this.#libc.setIovec(this.#parts + index * this.#libc.layout.iovec.bytes, at, bytes);
-  }
-
-  /** Writes the first `count` parts as one packet. */
-  writev(count: number): number {
-    return this.#libc.writev(this.#word, this.#parts, count);
+  /** Writes one packet out of `count` pieces, described by iovec structures at arena offset `iovecs`. */
+  writev(iovecs: number, count: number): number {
+    return this.#libc.writev(this.#word, iovecs, count);
   }
 
   close(): void {
