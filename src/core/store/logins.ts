@@ -1,0 +1,125 @@
+// Logins on their way, nonces that were used, attempts that were counted, and one-time tokens. All of it is in the store and
+// not in memory, so a restart of Core loses no login and forgets no wrong guess.
+
+import { openGate } from '../attempts.ts';
+import type { Gate } from '../attempts.ts';
+import type { LoginState } from '../login.ts';
+import type { Database } from './database.ts';
+
+const openLoginsPerDevice = 4;
+
+export interface Token {
+  readonly subject: string;
+  readonly details: Readonly<Record<string, string>>;
+}
+
+export class Logins {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** Saves a login. A device keeps its newest few: starting over and over does not fill the store. */
+  save(login: LoginState): void {
+    const sql =
+      'INSERT INTO logins (id, device_id, state, expires_at) VALUES (?, ?, ?, ?) ' +
+      'ON CONFLICT (id) DO UPDATE SET state = excluded.state, expires_at = excluded.expires_at';
+    this.#db.run(sql, login.id, login.device, JSON.stringify(login), login.expiresAt);
+    const older = this.#db.all(
+      'SELECT id FROM logins WHERE device_id = ? ORDER BY expires_at DESC, id LIMIT 100 OFFSET ?',
+      login.device,
+      openLoginsPerDevice,
+    );
+    for (const row of older)
+      if (row['id'] !== login.id) this.#db.run('DELETE FROM logins WHERE id = ?', row['id']!);
+  }
+
+  login(id: string, now: number): LoginState | null {
+    const row = this.#db.get('SELECT state FROM logins WHERE id = ? AND expires_at > ?', id, now);
+    return row === undefined ? null : (JSON.parse(String(row['state'])) as LoginState);
+  }
+
+  remove(id: string): void {
+    this.#db.run('DELETE FROM logins WHERE id = ?', id);
+  }
+
+  /** False when the nonce was used before. */
+  useNonce(nonce: string, expiresAt: number): boolean {
+    return (
+      this.#db.run(
+        'INSERT INTO nonces (nonce, expires_at) VALUES (?, ?) ON CONFLICT DO NOTHING',
+        nonce,
+        expiresAt,
+      ) === 1
+    );
+  }
+
+  gate(key: string): Gate {
+    const row = this.#db.get('SELECT * FROM attempts WHERE key = ?', key);
+    if (row === undefined) return openGate;
+    return {
+      failures: Number(row['failures']),
+      lastAt: Number(row['last_at']),
+      lockedUntil: Number(row['locked_until']),
+      locks: Number(row['locks']),
+    };
+  }
+
+  saveGate(key: string, gate: Gate): void {
+    const sql =
+      'INSERT INTO attempts (key, failures, last_at, locked_until, locks) VALUES (?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET ' +
+      'failures = excluded.failures, last_at = excluded.last_at, locked_until = excluded.locked_until, locks = excluded.locks';
+    this.#db.run(sql, key, gate.failures, gate.lastAt, gate.lockedUntil, gate.locks);
+  }
+
+  addToken(
+    hash: string,
+    kind: 'join' | 'enrol',
+    subject: string,
+    details: Token['details'],
+    expiresAt: number,
+  ): void {
+    this.#db.run(
+      'INSERT INTO tokens (hash, kind, subject, details, expires_at) VALUES (?, ?, ?, ?, ?)',
+      hash,
+      kind,
+      subject,
+      JSON.stringify(details),
+      expiresAt,
+    );
+  }
+
+  /** Looks a token up and uses it, once. Call it in the transaction that does what the token allows. */
+  useToken(hash: string, kind: 'join' | 'enrol', now: number): Token | null {
+    const row = this.#db.get(
+      'SELECT subject, details FROM tokens WHERE hash = ? AND kind = ? AND used_at IS NULL AND expires_at > ?',
+      hash,
+      kind,
+      now,
+    );
+    if (
+      row === undefined ||
+      this.#db.run('UPDATE tokens SET used_at = ? WHERE hash = ? AND used_at IS NULL', now, hash) !== 1
+    )
+      return null;
+    return {
+      subject: String(row['subject']),
+      details: JSON.parse(String(row['details'])) as Token['details'],
+    };
+  }
+
+  /** Forgets what is over. Gates are kept for two days, longer than any lock and than their own memory. */
+  sweep(now: number): void {
+    this.#db.transaction(() => {
+      this.#db.run('DELETE FROM logins WHERE expires_at <= ?', now);
+      this.#db.run('DELETE FROM nonces WHERE expires_at <= ?', now);
+      this.#db.run('DELETE FROM tokens WHERE expires_at <= ?', now);
+      this.#db.run(
+        'DELETE FROM attempts WHERE last_at <= ? AND locked_until <= ?',
+        now - 2 * 86_400_000,
+        now,
+      );
+    });
+  }
+}
