@@ -54,8 +54,19 @@ export class Probe {
     });
   }
 
-  async http(method: string, url: string, headers: Record<string, string> = {}, body?: string): Promise<Answer> {
-    return await this.#call<Answer>({ op: 'http', method, url, headers, ...(body === undefined ? {} : { body }) });
+  async http(
+    method: string,
+    url: string,
+    headers: Record<string, string> = {},
+    body?: string,
+  ): Promise<Answer> {
+    return await this.#call<Answer>({
+      op: 'http',
+      method,
+      url,
+      headers,
+      ...(body === undefined ? {} : { body }),
+    });
   }
 
   /** A TCP server that hashes what it is sent and sends as much back. */
@@ -142,13 +153,17 @@ function answer(call: Call): Promise<unknown> {
 
 function http(call: Extract<Call, { op: 'http' }>): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const out = request(call.url, { method: call.method, headers: call.headers, timeout: 10_000 }, response => {
-      let body = '';
-      response.setEncoding('utf8');
-      response.on('data', (chunk: string) => (body += chunk));
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
-      response.on('error', reject);
-    });
+    const out = request(
+      call.url,
+      { method: call.method, headers: call.headers, timeout: 10_000 },
+      response => {
+        let body = '';
+        response.setEncoding('utf8');
+        response.on('data', (chunk: string) => (body += chunk));
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
+        response.on('error', reject);
+      },
+    );
     out.on('timeout', () => out.destroy(new Error('no answer')));
     out.on('error', reject);
     out.end(call.body);
@@ -159,19 +174,22 @@ function http(call: Extract<Call, { op: 'http' }>): Promise<Answer> {
 function serve(host: string, port: number): Promise<void> {
   const server = createServer(socket => {
     socket.on('error', () => {});
-    void reader(socket).then(async read => {
-      const bytes = new DataView((await read(4)).buffer).getUint32(0);
-      const hash = createHash('sha256');
-      for (let left = bytes; left > 0; ) {
-        const part = await read(Math.min(left, 65536));
-        hash.update(part);
-        left -= part.length;
-      }
-      const back = randomBytes(bytes);
-      socket.write(hash.digest());
-      socket.write(back);
-      socket.end(createHash('sha256').update(back).digest());
-    }, () => socket.destroy());
+    void reader(socket).then(
+      async read => {
+        const bytes = new DataView((await read(4)).buffer).getUint32(0);
+        const hash = createHash('sha256');
+        for (let left = bytes; left > 0;) {
+          const part = await read(Math.min(left, 65536));
+          hash.update(part);
+          left -= part.length;
+        }
+        const back = randomBytes(bytes);
+        socket.write(hash.digest());
+        socket.write(back);
+        socket.end(createHash('sha256').update(back).digest());
+      },
+      () => socket.destroy(),
+    );
   });
   return new Promise((resolve, reject) => {
     server.once('error', reject);
@@ -195,7 +213,7 @@ function transfer(host: string, port: number, bytes: number): Promise<Transfer> 
         .then(async read => {
           const upThere = Buffer.from(await read(32)).toString('hex');
           const hash = createHash('sha256');
-          for (let left = bytes; left > 0; ) {
+          for (let left = bytes; left > 0;) {
             const part = await read(Math.min(left, 65536));
             hash.update(part);
             left -= part.length;

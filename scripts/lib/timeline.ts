@@ -41,7 +41,8 @@ export class Timeline {
   }
 
   #tell(step: string, ok: boolean, ms: number, facts: Facts, says: string): void {
-    if (this.#isJson) return this.#write(JSON.stringify({ step, ok, ms: Math.round(ms * 10) / 10, ...facts }));
+    if (this.#isJson)
+      return this.#write(JSON.stringify({ step, ok, ms: Math.round(ms * 10) / 10, ...facts }));
     const at = ((now() - this.#started) / 1000).toFixed(1).padStart(6);
     this.#write(`${at} s  ${ok ? 'ok    ' : 'FAILED'} ${step.padEnd(32)}${says}`);
   }

@@ -23,7 +23,12 @@ export function sleep(ms: number): Promise<void> {
 }
 
 /** Polls until `holds` gives a value other than null, undefined or false; names what it waited for when it never does. */
-export async function until<T>(what: string, timeoutMs: number, holds: () => T | Promise<T>, everyMs = 20): Promise<NonNullable<T>> {
+export async function until<T>(
+  what: string,
+  timeoutMs: number,
+  holds: () => T | Promise<T>,
+  everyMs = 20,
+): Promise<NonNullable<T>> {
   const deadline = now() + timeoutMs;
   let reason = '';
   for (;;) {
@@ -39,7 +44,10 @@ export async function until<T>(what: string, timeoutMs: number, holds: () => T |
 }
 
 /** Runs a program to its end; never through a shell. `stdin` is how secrets go in. */
-export function run(argv: string[], options: { timeoutMs?: number; stdin?: string; env?: Record<string, string> } = {}): Promise<Finished> {
+export function run(
+  argv: string[],
+  options: { timeoutMs?: number; stdin?: string; env?: Record<string, string> } = {},
+): Promise<Finished> {
   return new Promise(resolve => {
     const child = execFile(
       argv[0]!,
@@ -53,7 +61,8 @@ export function run(argv: string[], options: { timeoutMs?: number; stdin?: strin
       (error, stdout, stderr) => {
         let code = child.exitCode ?? 1;
         if (error && code === 0) code = 1;
-        if (error && child.killed) stderr += `\n(ended after ${options.timeoutMs ?? 15_000} ms without an answer)`;
+        if (error && child.killed)
+          stderr += `\n(ended after ${options.timeoutMs ?? 15_000} ms without an answer)`;
         else if (error && child.pid === undefined) stderr += String(error.message);
         resolve({ code, stdout, stderr });
       },
@@ -128,9 +137,12 @@ export class World {
 
   /** Makes a namespace with loopback up and a probe in it. */
   async space(name: string): Promise<Probe> {
-    if (this.#probes.size === 0) this.#setpriv = (await run(['setpriv', '--help'])).stdout.includes('pdeathsig');
+    if (this.#probes.size === 0)
+      this.#setpriv = (await run(['setpriv', '--help'])).stdout.includes('pdeathsig');
     await this.must(['ip', 'netns', 'add', this.#full(name)]);
-    const probe = new Probe(this.spawn(name, [process.execPath, Probe.file], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }));
+    const probe = new Probe(
+      this.spawn(name, [process.execPath, Probe.file], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }),
+    );
     this.#probes.set(name, probe);
     await this.ip(name, 'link', 'set', 'lo', 'up');
     await probe.ready;
@@ -147,9 +159,29 @@ export class World {
    * A veth pair with an IPv4 address at each end. With `quiet`, neighbours are fixed and IPv6 is off, so that every
    * packet the interfaces count was sent by a program under test.
    */
-  async join(a: string, addressA: string, b: string, addressB: string, options: { quiet?: boolean } = {}): Promise<void> {
+  async join(
+    a: string,
+    addressA: string,
+    b: string,
+    addressB: string,
+    options: { quiet?: boolean } = {},
+  ): Promise<void> {
     const [ifA, ifB] = [`to-${b}`, `to-${a}`];
-    await this.must(['ip', 'link', 'add', ifA, 'netns', this.#full(a), 'type', 'veth', 'peer', 'name', ifB, 'netns', this.#full(b)]);
+    await this.must([
+      'ip',
+      'link',
+      'add',
+      ifA,
+      'netns',
+      this.#full(a),
+      'type',
+      'veth',
+      'peer',
+      'name',
+      ifB,
+      'netns',
+      this.#full(b),
+    ]);
     for (const [space, device, address] of [[a, ifA, addressA] as const, [b, ifB, addressB] as const]) {
       if (options.quiet) await this.sysctl(space, `net/ipv6/conf/${device}/disable_ipv6`, '1');
       await this.ip(space, 'addr', 'add', `${address}/24`, 'dev', device);
@@ -189,7 +221,11 @@ export class World {
     return new Watch(() => this.counters(space, device)[direction]);
   }
 
-  async exec(space: string, argv: string[], options: { timeoutMs?: number; stdin?: string; env?: Record<string, string> } = {}): Promise<Finished> {
+  async exec(
+    space: string,
+    argv: string[],
+    options: { timeoutMs?: number; stdin?: string; env?: Record<string, string> } = {},
+  ): Promise<Finished> {
     return await run(this.#enter(space, argv), options);
   }
 
@@ -246,7 +282,9 @@ export class World {
   }
 
   async #mac(space: string, device: string): Promise<string> {
-    const [link] = JSON.parse(await this.ip(space, '-j', 'link', 'show', 'dev', device)) as { address: string }[];
+    const [link] = JSON.parse(await this.ip(space, '-j', 'link', 'show', 'dev', device)) as {
+      address: string;
+    }[];
     return link!.address;
   }
 }

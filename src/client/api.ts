@@ -6,6 +6,8 @@ import { readFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import type { IncomingMessage, RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import { errorBody } from '../control/messages.ts';
+import { read } from '../control/validate.ts';
 import { PlainError, errorText, usageError } from '../util/errors.ts';
 
 /** Larger answers are not ours. */
@@ -13,16 +15,18 @@ const maxAnswerBytes = 256 * 1024;
 
 export type Reply = Record<string, unknown>;
 
-/** A refusal by the server, with its status; `retryAfterMs` when it said when to come back. */
+/** A refusal by the server, with its status; `retryAfter` (seconds) when it said when to come back, `time` its clock. */
 export class Refused extends PlainError {
   readonly status: number;
-  readonly retryAfterMs: number | null;
+  readonly retryAfter: number | null;
+  readonly time: number | null;
 
-  constructor(code: string, message: string, status: number, retryAfterMs: number | null) {
+  constructor(code: string, message: string, status: number, retryAfter: number | null, time: number | null) {
     super(code, message);
     this.name = 'Refused';
     this.status = status;
-    this.retryAfterMs = retryAfterMs;
+    this.retryAfter = retryAfter;
+    this.time = time;
   }
 }
 
@@ -31,9 +35,13 @@ export function proxyUrl(text: string, allowPlain: boolean): URL {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:'))
     throw usageError('bad-proxy', `--proxy '${text}': expected an address like https://vpn.example.org`);
-  const loopback = url.hostname === 'localhost' || url.hostname === '[::1]' || url.hostname.startsWith('127.');
+  const loopback =
+    url.hostname === 'localhost' || url.hostname === '[::1]' || url.hostname.startsWith('127.');
   if (url.protocol === 'http:' && !allowPlain && !loopback)
-    throw usageError('plain-proxy', `--proxy '${text}': codes would travel in clear; use https, or --plain-http where the network is trusted`);
+    throw usageError(
+      'plain-proxy',
+      `--proxy '${text}': codes would travel in clear; use https, or --plain-http where the network is trusted`,
+    );
   if (url.username !== '' || url.search !== '' || url.hash !== '')
     throw usageError('bad-proxy', `--proxy must be an address without user, query or fragment`);
   return url;
@@ -66,36 +74,77 @@ export class Api {
 
   /** Opens an event stream; the caller reads the parts and ends it by aborting. */
   async events(path: string, token: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
-    const response = await this.#send('GET', path, undefined, { accept: 'text/event-stream', ...bearer(token) }, signal, 0);
+    const response = await this.#send(
+      'GET',
+      path,
+      undefined,
+      { accept: 'text/event-stream', ...bearer(token) },
+      signal,
+      0,
+    );
     if (response.statusCode !== 200) throw refusal(response, await whole(response));
     return response;
   }
 
-  async #json(method: string, path: string, body: string | undefined, token: string | undefined): Promise<Reply> {
-    const headers = { accept: 'application/json', ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...bearer(token) };
+  async #json(
+    method: string,
+    path: string,
+    body: string | undefined,
+    token: string | undefined,
+  ): Promise<Reply> {
+    const headers = {
+      accept: 'application/json',
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...bearer(token),
+    };
     const response = await this.#send(method, path, body, headers, undefined, this.#timeoutMs);
     const text = await whole(response);
     const status = response.statusCode ?? 0;
     if (status < 200 || status > 299) throw refusal(response, text);
     if (text === '') return {};
     const value = parse(text);
-    if (value === null) throw new PlainError('bad-answer', `${this.base.origin} did not answer with JSON: is it a Sallyport proxy?`);
+    if (value === null)
+      throw new PlainError(
+        'bad-answer',
+        `${this.base.origin} did not answer with JSON: is it a Sallyport proxy?`,
+      );
     return value;
   }
 
-  #send(method: string, path: string, body: string | undefined, headers: Record<string, string>, signal: AbortSignal | undefined, timeoutMs: number): Promise<IncomingMessage> {
-    const url = new URL(path.replace(/^\//, ''), this.base.href.endsWith('/') ? this.base : `${this.base.href}/`);
+  #send(
+    method: string,
+    path: string,
+    body: string | undefined,
+    headers: Record<string, string>,
+    signal: AbortSignal | undefined,
+    timeoutMs: number,
+  ): Promise<IncomingMessage> {
+    const url = new URL(
+      path.replace(/^\//, ''),
+      this.base.href.endsWith('/') ? this.base : `${this.base.href}/`,
+    );
     const options: RequestOptions & { ca?: string } = {
       method,
-      headers: { ...headers, ...(body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }) },
+      headers: {
+        ...headers,
+        ...(body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }),
+      },
       ...(signal === undefined ? {} : { signal }),
       ...(this.#ca === undefined ? {} : { ca: this.#ca }),
     };
     return new Promise((resolve, reject) => {
       const out = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, options, resolve);
-      if (timeoutMs > 0) out.setTimeout(timeoutMs, () => out.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)));
+      if (timeoutMs > 0)
+        out.setTimeout(timeoutMs, () => out.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)));
       out.once('error', error => {
-        reject(new PlainError('proxy-unreachable', `cannot reach ${this.base.origin}: ${errorText(deepest(error))}`, 1, error));
+        reject(
+          new PlainError(
+            'proxy-unreachable',
+            `cannot reach ${this.base.origin}: ${errorText(deepest(error))}`,
+            1,
+            error,
+          ),
+        );
       });
       out.end(body);
     });
@@ -141,12 +190,11 @@ function parse(text: string): Reply | null {
 
 function refusal(response: IncomingMessage, text: string): Refused {
   const status = response.statusCode ?? 0;
-  const error = parse(text)?.error as { code?: unknown; message?: unknown } | undefined;
-  const code = typeof error?.code === 'string' ? error.code : `http-${status}`;
-  // One line, and nothing a hostile server could use to steer the terminal.
-  const message = typeof error?.message === 'string' ? printable(error.message) : `the proxy answered with status ${status}`;
-  const seconds = Number(response.headers['retry-after']);
-  return new Refused(code, message, status, Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : null);
+  const body = read(errorBody, text);
+  if (!body.ok)
+    return new Refused(`http-${status}`, `the proxy answered with status ${status}`, status, null, null);
+  const { code, message, retryAfter, time } = body.value.error;
+  return new Refused(code, printable(message), status, retryAfter ?? null, time ?? null);
 }
 
 /** Text from elsewhere made safe for a terminal line. */

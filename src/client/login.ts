@@ -1,56 +1,59 @@
 // Login: the flow of one login as a state machine (sessions, section 6): start with a proof, answer each step, unseal the
-// PSK, put it to use, see the tunnel answer. Pure: it holds no key, reads no clock and talks to nobody; its caller performs
+// PSK, put it to use, see the gateway answer. Pure: it holds no key, reads no clock and talks to nobody; its caller performs
 // each action and reports what came of it.
 
-export type Method = string;
+import type { LoginStep, StepAnswer } from '../control/messages.ts';
 
-/** What Core asks for next. `challenge` is the method's own business (an address to open, a number to compare). */
-export type Step = {
-  readonly methods: readonly Method[];
-  readonly number: number;
-  readonly of: number;
-  readonly challenge: unknown;
-};
+export type Granted = Extract<StepAnswer, { granted: string }>;
 
 export type Action =
   | { readonly act: 'start' }
   /** Ask the person; `again` says why the last answer was not taken. */
-  | { readonly act: 'ask'; readonly step: Step; readonly again: string | null }
-  | { readonly act: 'answer'; readonly login: string; readonly method: Method; readonly response: string }
-  | { readonly act: 'unseal'; readonly granted: unknown }
-  | { readonly act: 'install'; readonly granted: unknown }
+  | { readonly act: 'ask'; readonly step: LoginStep; readonly again: string | null }
+  | { readonly act: 'answer'; readonly login: string; readonly method: string; readonly response: string }
+  /** The codes were right but no gateway took the grant in time: wait, then ask for it again without a new code. */
+  | { readonly act: 'resume'; readonly login: string; readonly afterMs: number }
+  | { readonly act: 'unseal'; readonly login: string; readonly granted: Granted }
+  | { readonly act: 'install'; readonly granted: Granted }
   | { readonly act: 'done' }
   | { readonly act: 'fail'; readonly code: string; readonly message: string };
 
 export type Event =
   | { readonly on: 'begin' }
-  | { readonly on: 'step'; readonly login: string; readonly step: Step }
-  | { readonly on: 'answered'; readonly method: Method; readonly response: string }
-  | { readonly on: 'granted'; readonly granted: unknown }
-  | { readonly on: 'refused'; readonly code: string; readonly message: string; readonly retry: boolean }
+  | { readonly on: 'step'; readonly login: string; readonly step: LoginStep }
+  | { readonly on: 'answered'; readonly method: string; readonly response: string }
+  | { readonly on: 'granted'; readonly granted: Granted }
+  | { readonly on: 'refused'; readonly code: string; readonly message: string }
   | { readonly on: 'unsealed' }
   | { readonly on: 'unseal-failed' }
   | { readonly on: 'installed' }
-  | { readonly on: 'silent' }
-  | { readonly on: 'given-up' };
+  /** The PSK is in the tunnel, but no handshake came of it. */
+  | { readonly on: 'silent' };
 
 type State =
   | { readonly at: 'idle' }
   | { readonly at: 'starting' }
-  | { readonly at: 'asking'; readonly login: string; readonly step: Step }
-  | { readonly at: 'answering'; readonly login: string; readonly step: Step }
-  | { readonly at: 'unsealing'; readonly granted: unknown }
+  | { readonly at: 'asking'; readonly login: string; readonly step: LoginStep }
+  | { readonly at: 'answering'; readonly login: string; readonly step: LoginStep }
+  | { readonly at: 'unsealing'; readonly granted: Granted }
   | { readonly at: 'installing' }
   | { readonly at: 'over' };
 
+/** Refusals of an answer, not of the login: another code may be right. */
+const wrongAnswers = new Set(['wrong-code', 'code-used']);
+/** Failures on the way to a gateway, after the codes were accepted. */
+const undelivered = new Set(['no-agent', 'agent-timeout']);
+const resumeAfterMs = 1000;
+const resumes = 3;
+
 export class LoginFlow {
-  readonly #mayAskAgain: number;
-  #refusals = 0;
+  #triesLeft: number;
+  #resumesLeft = resumes;
   #state: State = { at: 'idle' };
 
-  /** `tries`: wrong answers after which to stop (the server counts too, durably). 1 where nobody can be asked again. */
+  /** `tries`: answers the person may give; 1 where nobody can be asked again. The server counts too, durably. */
   constructor(tries: number) {
-    this.#mayAskAgain = tries - 1;
+    this.#triesLeft = tries;
   }
 
   get at(): State['at'] {
@@ -59,34 +62,45 @@ export class LoginFlow {
 
   next(event: Event): Action {
     const state = this.#state;
-    if (event.on === 'given-up') return this.#fail('given-up', 'login cancelled');
-    if (event.on === 'refused' && state.at !== 'idle' && state.at !== 'over') return this.#refused(state, event);
+    if (event.on === 'refused' && state.at !== 'over') return this.#refused(state, event.code, event.message);
     switch (state.at) {
       case 'idle':
         if (event.on !== 'begin') break;
         this.#state = { at: 'starting' };
         return { act: 'start' };
       case 'starting':
+        if (event.on === 'step') return this.#ask(event.login, event.step, null);
+        break;
+      case 'asking':
+        if (event.on !== 'answered') break;
+        if (!state.step.methods.includes(event.method))
+          return this.#fail(
+            'wrong-method',
+            `the location wants ${state.step.methods.join(' or ')} here, not ${event.method}`,
+          );
+        this.#state = { ...state, at: 'answering' };
+        this.#triesLeft--;
+        return { act: 'answer', login: state.login, method: event.method, response: event.response };
       case 'answering':
         if (event.on === 'step') return this.#ask(event.login, event.step, null);
         if (event.on !== 'granted') break;
         this.#state = { at: 'unsealing', granted: event.granted };
-        return { act: 'unseal', granted: event.granted };
-      case 'asking':
-        if (event.on !== 'answered') break;
-        if (!state.step.methods.includes(event.method))
-          return this.#fail('wrong-method', `the location wants ${state.step.methods.join(' or ')}, not ${event.method}`);
-        this.#state = { at: 'answering', login: state.login, step: state.step };
-        return { act: 'answer', login: state.login, method: event.method, response: event.response };
+        return { act: 'unseal', login: state.login, granted: event.granted };
       case 'unsealing':
         if (event.on === 'unseal-failed')
-          return this.#fail('bad-seal', 'the session key in the answer was not made for this login: tell your administrator');
+          return this.#fail(
+            'bad-seal',
+            'the session key in the answer was not made for this login: tell your administrator',
+          );
         if (event.on !== 'unsealed') break;
         this.#state = { at: 'installing' };
         return { act: 'install', granted: state.granted };
       case 'installing':
         if (event.on === 'silent')
-          return this.#fail('gateway-silent', 'logged in, but the gateway does not answer: is its UDP port reachable from here?');
+          return this.#fail(
+            'gateway-silent',
+            'logged in, but the gateway does not answer: is its UDP port reachable from here?',
+          );
         if (event.on !== 'installed') break;
         this.#state = { at: 'over' };
         return { act: 'done' };
@@ -95,19 +109,25 @@ export class LoginFlow {
       default:
         return state satisfies never;
     }
-    return this.#fail('out-of-order', `the server's answer (${event.on}) does not fit the login (${state.at}): is the proxy of another version?`);
+    return this.#fail(
+      'out-of-order',
+      `the server's answer (${event.on}) does not fit the login (${state.at}): do client and server have the same version?`,
+    );
   }
 
-  #ask(login: string, step: Step, again: string | null): Action {
+  #ask(login: string, step: LoginStep, again: string | null): Action {
     this.#state = { at: 'asking', login, step };
     return { act: 'ask', step, again };
   }
 
-  #refused(state: State, event: Extract<Event, { on: 'refused' }>): Action {
-    if (state.at !== 'answering' || !event.retry || this.#refusals >= this.#mayAskAgain)
-      return this.#fail(event.code, event.message);
-    this.#refusals++;
-    return this.#ask(state.login, state.step, event.message);
+  #refused(state: State, code: string, message: string): Action {
+    if (state.at === 'answering' && undelivered.has(code) && this.#resumesLeft > 0) {
+      this.#resumesLeft--;
+      return { act: 'resume', login: state.login, afterMs: resumeAfterMs };
+    }
+    if (state.at === 'answering' && wrongAnswers.has(code) && this.#triesLeft > 0)
+      return this.#ask(state.login, state.step, message);
+    return this.#fail(code, message);
   }
 
   #fail(code: string, message: string): Action {

@@ -3,7 +3,11 @@
 // claims to be logged in while the gateway has closed the door is worse than one that admits it does not know.
 // Pure: bytes and times come in as arguments.
 
-import { describeEnd, isEndReason } from '../control/reasons.ts';
+import { sessionEvent } from '../control/messages.ts';
+import type { SessionEvent, SessionInfo } from '../control/messages.ts';
+import { describeEnd } from '../control/reasons.ts';
+import type { EndReason } from '../control/reasons.ts';
+import { read } from '../control/validate.ts';
 
 export type SessionPhase = 'none' | 'live' | 'ended';
 
@@ -12,19 +16,15 @@ export type SessionView = {
   readonly id?: string;
   readonly sinceWallMs?: number;
   readonly expiresWallMs?: number;
-  /** One word of the enum every role uses. */
-  readonly reason?: string;
+  readonly reason?: EndReason;
   readonly endedWallMs?: number;
   /** Whether Core's word is current: the stream is open. */
   readonly following: boolean;
-  /** Last warning: milliseconds left when it was given. */
-  readonly warnedMs?: number;
+  /** Seconds that were left at the last warning. */
+  readonly warnedSeconds?: number;
 };
 
-export type Granted = { readonly id: string; readonly wallMs: number; readonly expiresWallMs: number | null };
-
-export type StreamEvent = { readonly event: string; readonly data: Record<string, unknown> };
-
+/** Times are the client's clock; Core's is used only through differences. */
 export class SessionTruth {
   #view: SessionView = { phase: 'none', following: false };
 
@@ -32,14 +32,9 @@ export class SessionTruth {
     return this.#view;
   }
 
-  granted(grant: Granted): void {
-    this.#view = {
-      phase: 'live',
-      id: grant.id,
-      sinceWallMs: grant.wallMs,
-      ...(grant.expiresWallMs === null ? {} : { expiresWallMs: grant.expiresWallMs }),
-      following: false,
-    };
+  granted(session: SessionInfo, wallMs: number): void {
+    const expiresWallMs = wallMs + (session.expiresAt - session.now);
+    this.#view = { phase: 'live', id: session.id, sinceWallMs: wallMs, expiresWallMs, following: false };
   }
 
   following(yes: boolean): void {
@@ -47,36 +42,47 @@ export class SessionTruth {
   }
 
   /** True when this event ended the session: the caller takes the PSK out of the tunnel. */
-  receive(event: StreamEvent, wallMs: number): boolean {
+  receive(event: SessionEvent, wallMs: number): boolean {
     if (this.#view.phase !== 'live') return false;
-    const { data } = event;
     switch (event.event) {
       case 'warn':
-        this.#view = { ...this.#view, ...(typeof data.leftMs === 'number' ? { warnedMs: data.leftMs } : {}) };
+        this.#view = { ...this.#view, warnedSeconds: event.secondsLeft };
         return false;
+      case 'state':
       case 'extended':
-        if (typeof data.until === 'number') this.#view = { ...this.#view, expiresWallMs: data.until };
+        this.#view = { ...this.#view, expiresWallMs: wallMs + (event.session.expiresAt - event.session.now) };
         return false;
       case 'ended':
-        this.ended(typeof data.reason === 'string' ? data.reason : 'unknown', wallMs);
-        return true;
+        return this.ended(event.reason, wallMs);
       default:
-        return false; // a newer server may say more
+        return event satisfies never;
     }
   }
 
-  ended(reason: string, wallMs: number): void {
-    if (this.#view.phase !== 'live') return;
-    const { warnedMs: _, ...rest } = this.#view;
-    this.#view = { ...rest, phase: 'ended', reason, endedWallMs: wallMs, following: false };
+  /** False when there was no session to end. */
+  ended(reason: EndReason | null, wallMs: number): boolean {
+    const { phase, id, sinceWallMs } = this.#view;
+    if (phase !== 'live') return false;
+    this.#view = {
+      phase: 'ended',
+      ...(id ? { id } : {}),
+      ...(sinceWallMs ? { sinceWallMs } : {}),
+      ...(reason ? { reason } : {}),
+      endedWallMs: wallMs,
+      following: false,
+    };
+    return true;
   }
 
   /** Nobody needs to tell us that the agreed end has passed. */
   tick(wallMs: number): boolean {
     const { phase, expiresWallMs } = this.#view;
-    if (phase !== 'live' || expiresWallMs === undefined || wallMs < expiresWallMs) return false;
-    this.ended('expired', wallMs);
-    return true;
+    return (
+      phase === 'live' &&
+      expiresWallMs !== undefined &&
+      wallMs >= expiresWallMs &&
+      this.ended('expired', wallMs)
+    );
   }
 }
 
@@ -86,7 +92,7 @@ export function sessionLine(view: SessionView, wallMs: number): string {
     case 'none':
       return 'not logged in';
     case 'ended':
-      return `logged out: ${isEndReason(view.reason) ? `${describeEnd(view.reason)} (${view.reason})` : 'reason unknown'}`;
+      return `logged out: ${view.reason === undefined ? 'reason unknown' : `${describeEnd(view.reason)} (${view.reason})`}`;
     case 'live': {
       const left = view.expiresWallMs === undefined ? '' : `, ${duration(view.expiresWallMs - wallMs)} left`;
       return `logged in since ${duration(wallMs - (view.sinceWallMs ?? wallMs))}${left}${view.following ? '' : '; no news from the server, the gateway may have ended it'}`;
@@ -103,54 +109,34 @@ function duration(ms: number): string {
   return `${(seconds / 3600).toFixed(1)} h`;
 }
 
-/** Server-sent events (WHATWG HTML, section 9.2), the parts we use. Lines longer than `maxLine` end the stream. */
+/** Server-sent events (WHATWG HTML, section 9.2), the parts we use. A line longer than `maxLine` ends the stream. */
 export class EventParser {
   readonly #decoder = new TextDecoder();
   readonly #maxLine: number;
   #rest = '';
-  #event = 'message';
   #data: string[] = [];
 
-  constructor(maxLine = 64 * 1024) {
+  constructor(maxLine = 16 * 1024) {
     this.#maxLine = maxLine;
   }
 
-  /** Events completed by this part; null when the stream is not one we can follow. */
-  feed(part: Uint8Array): StreamEvent[] | null {
-    this.#rest += this.#decoder.decode(part, { stream: true });
-    const lines = this.#rest.split(/\r\n|\n|\r/);
+  /** Events completed by this part, those of a newer server left out; null when this is no stream we can follow. */
+  feed(part: Uint8Array): SessionEvent[] | null {
+    const text = this.#rest + this.#decoder.decode(part, { stream: true });
+    // A CR at the very end may be half of a CRLF.
+    const lines = text.split(/\r\n|\n|\r(?!$)/);
     this.#rest = lines.pop() ?? '';
     if (this.#rest.length > this.#maxLine) return null;
-    const events: StreamEvent[] = [];
+    const events: SessionEvent[] = [];
     for (const line of lines) {
       if (line.length > this.#maxLine) return null;
-      if (line !== '') {
-        this.#field(line);
-        continue;
-      }
-      const data = parseObject(this.#data.join('\n'));
-      if (data !== null) events.push({ event: this.#event, data });
-      this.#event = 'message';
+      // The name of the event is repeated inside the data, where it is checked with the rest.
+      if (line.startsWith('data:')) this.#data.push(line.slice(5).replace(/^ /, ''));
+      if (line !== '' || this.#data.length === 0) continue;
+      const event = read(sessionEvent, this.#data.join('\n'));
       this.#data = [];
+      if (event.ok) events.push(event.value);
     }
     return events;
-  }
-
-  #field(line: string): void {
-    const colon = line.indexOf(':');
-    const name = colon < 0 ? line : line.slice(0, colon);
-    const value = colon < 0 ? '' : line.slice(colon + 1).replace(/^ /, '');
-    if (name === 'event') this.#event = value;
-    else if (name === 'data') this.#data.push(value);
-  }
-}
-
-function parseObject(text: string): Record<string, unknown> | null {
-  if (text === '') return null;
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : null;
-  } catch {
-    return null;
   }
 }

@@ -13,7 +13,10 @@ export type Request = { readonly op: string } & Record<string, unknown>;
 export type Response = { readonly ok: true } & Record<string, unknown>;
 
 /** Serves requests until closed. A handler's PlainError becomes the caller's. */
-export async function listen(path: string, handle: (request: Request) => Promise<Record<string, unknown>>): Promise<Server> {
+export async function listen(
+  path: string,
+  handle: (request: Request) => Promise<Record<string, unknown>>,
+): Promise<Server> {
   const server = createServer({ allowHalfOpen: true }, socket => {
     let text = '';
     let isAnswered = false;
@@ -48,10 +51,14 @@ export async function listen(path: string, handle: (request: Request) => Promise
   return server;
 }
 
-async function answer(line: string, handle: (request: Request) => Promise<Record<string, unknown>>): Promise<unknown> {
+async function answer(
+  line: string,
+  handle: (request: Request) => Promise<Record<string, unknown>>,
+): Promise<unknown> {
   try {
     const request = JSON.parse(line) as Request;
-    if (typeof request !== 'object' || request === null || typeof request.op !== 'string') throw new Error('no op');
+    if (typeof request !== 'object' || request === null || typeof request.op !== 'string')
+      throw new Error('no op');
     return { ok: true, ...(await handle(request)) };
   } catch (error) {
     const code = error instanceof PlainError ? error.code : 'failed';
@@ -71,7 +78,14 @@ export async function ask(path: string, request: Request, timeoutMs = 20_000): P
     });
     socket.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') return resolve(null);
-      reject(new PlainError('control-socket', `cannot reach the running tunnel at ${path}: ${errorText(error)}`, 1, error));
+      reject(
+        new PlainError(
+          'control-socket',
+          `cannot reach the running tunnel at ${path}: ${errorText(error)}`,
+          1,
+          error,
+        ),
+      );
     });
     socket.on('data', (part: string) => (text += part));
     socket.once('end', () => resolve(text));

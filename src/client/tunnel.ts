@@ -1,149 +1,195 @@
 // Tunnel: the client's WireGuard interface, made of the agent's data plane used as a library. It has one peer, the gateway.
 // The PSK passes through here into the data plane and is wiped on this side; it is never stored. A session ends for this
 // side by forgetting the peer whole (keys in use included) and adding it again without a PSK, not by changing the PSK:
-// keys made with it would live on for three minutes.
+// keys made with the old one would live on for three minutes.
 
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
-import { fromBase64, wipe } from '../util/bytes.ts';
-import { PlainError, errorText, usageError } from '../util/errors.ts';
+import type { TunnelConfig } from '../control/messages.ts';
 import { parsePrefix } from '../control/prefix.ts';
-import type { Prefix } from '../control/prefix.ts';
-import type { Location } from './state.ts';
+import { bytesOf } from '../control/validate.ts';
+import { wipe } from '../util/bytes.ts';
+import { PlainError, errorText } from '../util/errors.ts';
 
-/** What this file needs of the data plane (agent/link.ts) and of the system (addresses and routes). Tests bring their own. */
+/** What this file needs of the data plane (agent/link.ts). Tests bring their own. */
 export interface Dataplane {
-  request(command: unknown): Promise<unknown>;
+  request(command: { op: 'configure'; change: DeviceChange } | { op: 'state' }): Promise<unknown>;
   stop(): Promise<void>;
-  readonly closed: Promise<number>;
 }
+
+/** Addresses, routes and MTU of the interface. */
 export interface Network {
-  /** Addresses, MTU and up; routes for the prefixes. */
-  configure(ifname: string, addresses: readonly string[], routes: readonly string[], endpoint: string): Promise<void>;
-  /** What would stay behind when the interface is gone. */
+  configure(config: TunnelConfig, gateway: string): Promise<void>;
+  /** Removes what would stay behind when the interface is gone. */
   undo(): Promise<void>;
 }
 
+// The parts of agent/messages.ts that are used here.
+type PeerChange = {
+  publicKey: Uint8Array;
+  remove?: true;
+  presharedKey?: Uint8Array;
+  endpoint?: { host: string; port: number };
+  persistentKeepalive?: number;
+  replaceAllowedIps?: true;
+  allowedIps?: { family: 4 | 6; address: Uint8Array; prefix: number }[];
+};
+type DeviceChange = { privateKey?: Uint8Array; replacePeers?: boolean; peers: PeerChange[] };
+type DeviceState = {
+  privateKey: Uint8Array | null;
+  peers: {
+    presharedKey: Uint8Array;
+    endpoint: string | null;
+    lastHandshakeWallMs: number;
+    txBytes: number;
+    rxBytes: number;
+  }[];
+};
+
 export type TunnelState = {
-  readonly ifname: string;
   readonly endpoint: string | null;
+  /** Unix milliseconds, 0 = none. */
   readonly lastHandshakeWallMs: number;
-  readonly handshakes: number;
   readonly txBytes: number;
   readonly rxBytes: number;
 };
 
 export class Tunnel {
   readonly ifname: string;
-  readonly #location: Location;
-  readonly #gateway: Uint8Array;
   readonly #dataplane: Dataplane;
   readonly #network: Network;
-  readonly #endpoint: { host: string; port: number };
+  #config: TunnelConfig;
+  #gateway: Uint8Array;
+  #endpoint: { host: string; port: number };
+  /** Kept while a session lasts, to shake hands anew without asking anybody; wiped with it. */
+  #psk: Uint8Array | null = null;
 
-  /** Sets the interface up with its peer, without a session. */
-  static async open(location: Location, privateKey: Uint8Array, ifname: string, dataplane: Dataplane, network: Network): Promise<Tunnel> {
-    const endpoint = await resolveEndpoint(location.endpoint);
-    const tunnel = new Tunnel(location, ifname, dataplane, network, endpoint);
+  /** Brings the interface up with its peer, without a session. Closes the data plane when it cannot. */
+  static async open(
+    ifname: string,
+    config: TunnelConfig,
+    privateKey: Uint8Array,
+    dataplane: Dataplane,
+    network: Network,
+  ): Promise<Tunnel> {
     try {
-      await tunnel.#configure({ privateKey, replacePeers: true, peers: [tunnel.#peer(null)] });
-      await network.configure(ifname, location.addresses, location.allowedIps, endpoint.host);
+      const { key, endpoint } = await firstGateway(config);
+      const tunnel = new Tunnel(ifname, config, key, endpoint, dataplane, network);
+      await tunnel.#configure({ privateKey, replacePeers: true, peers: [tunnel.#peer()] });
+      await network.configure(config, endpoint.host);
+      return tunnel;
     } catch (error) {
-      await tunnel.close();
+      await network.undo();
+      await dataplane.stop();
       throw error;
     }
-    return tunnel;
   }
 
-  constructor(location: Location, ifname: string, dataplane: Dataplane, network: Network, endpoint: { host: string; port: number }) {
+  private constructor(
+    ifname: string,
+    config: TunnelConfig,
+    gateway: Uint8Array,
+    endpoint: { host: string; port: number },
+    dataplane: Dataplane,
+    network: Network,
+  ) {
     this.ifname = ifname;
-    this.#location = location;
-    this.#gateway = fromBase64(location.publicKey)!;
+    this.#config = config;
+    this.#gateway = gateway;
+    this.#endpoint = endpoint;
     this.#dataplane = dataplane;
     this.#network = network;
-    this.#endpoint = endpoint;
   }
 
-  /** Takes the PSK into use and starts a handshake with it. The caller's copy is wiped. */
-  async begin(psk: Uint8Array): Promise<void> {
-    try {
-      await this.#renewPeer(psk);
-    } finally {
-      wipe(psk);
-    }
+  /** Takes the PSK into use and starts a handshake with it. Owns `psk` from here on. */
+  async begin(psk: Uint8Array, config: TunnelConfig): Promise<void> {
+    const { key, endpoint } = await firstGateway(config);
+    const old = this.#gateway;
+    this.#forgetPsk();
+    this.#psk = psk;
+    this.#config = config;
+    this.#gateway = key;
+    this.#endpoint = endpoint;
+    await this.#replacePeer(old);
   }
 
   /** Forgets PSK and keys. Packets for the location go nowhere from here on, and certainly not past the tunnel. */
   async end(): Promise<void> {
-    await this.#renewPeer(null);
+    this.#forgetPsk();
+    await this.#replacePeer(this.#gateway);
+  }
+
+  /** Drops the keys in use and shakes hands anew, e.g. after a change of network. */
+  async rekey(): Promise<void> {
+    await this.#replacePeer(this.#gateway);
   }
 
   async state(): Promise<TunnelState> {
-    const state = (await this.#dataplane.request({ op: 'state' })) as {
-      ifname: string;
-      privateKey: Uint8Array | null;
-      peers: { presharedKey: Uint8Array; endpoint: string | null; lastHandshakeWallMs: number; handshakes?: number; txBytes: number; rxBytes: number }[];
-    };
+    const state = (await this.#dataplane.request({ op: 'state' })) as DeviceState;
     const [peer] = state.peers;
     if (state.privateKey) wipe(state.privateKey);
     if (peer) wipe(peer.presharedKey);
     return {
-      ifname: state.ifname,
       endpoint: peer?.endpoint ?? null,
       lastHandshakeWallMs: peer?.lastHandshakeWallMs ?? 0,
-      handshakes: peer?.handshakes ?? 0,
       txBytes: peer?.txBytes ?? 0,
       rxBytes: peer?.rxBytes ?? 0,
     };
   }
 
   async close(): Promise<void> {
+    this.#forgetPsk();
     await this.#network.undo();
     await this.#dataplane.stop();
   }
 
-  async #renewPeer(psk: Uint8Array | null): Promise<void> {
-    await this.#configure({ peers: [{ publicKey: this.#gateway, remove: true }, this.#peer(psk)] });
+  #forgetPsk(): void {
+    if (this.#psk !== null) wipe(this.#psk);
+    this.#psk = null;
+  }
+
+  async #replacePeer(old: Uint8Array): Promise<void> {
+    await this.#configure({ peers: [{ publicKey: old, remove: true }, this.#peer()] });
   }
 
   // Keepalive on a fresh peer makes WireGuard shake hands at once, so a login is claimed without waiting for traffic.
   // Without a session there is nobody to keep awake: only real packets may knock.
-  #peer(psk: Uint8Array | null): Record<string, unknown> {
-    const hasSession = psk !== null || this.#location.mfa === 'disabled';
+  #peer(): PeerChange {
     return {
       publicKey: this.#gateway,
       endpoint: this.#endpoint,
-      ...(psk === null ? {} : { presharedKey: psk }),
-      persistentKeepalive: hasSession ? this.#location.keepalive : 0,
+      ...(this.#psk === null ? {} : { presharedKey: this.#psk }),
+      persistentKeepalive: this.#psk === null ? 0 : this.#config.keepalive,
       replaceAllowedIps: true,
-      allowedIps: this.#location.allowedIps.map(allowedIp),
+      allowedIps: this.#config.allowedIps.map(text => parsePrefix(text)!),
     };
   }
 
-  async #configure(change: unknown): Promise<void> {
+  async #configure(change: DeviceChange): Promise<void> {
     const { errno } = (await this.#dataplane.request({ op: 'configure', change })) as { errno: number };
-    if (errno !== 0) throw new PlainError('tunnel', `${this.ifname}: the tunnel refused its configuration (errno ${-errno})`);
+    if (errno !== 0)
+      throw new PlainError(
+        'tunnel',
+        `${this.ifname}: the tunnel refused its configuration (errno ${-errno})`,
+      );
   }
 }
 
-/** `host:port` or `[v6]:port`; a name is looked up now, as `wg` does. */
-async function resolveEndpoint(text: string): Promise<{ host: string; port: number }> {
-  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
-  const host = match?.[1] ?? match?.[2];
-  const port = Number(match?.[3]);
-  if (host === undefined || port < 1 || port > 65535)
-    throw usageError('bad-endpoint', `endpoint '${text}': expected host:port or [address]:port`);
-  if (isIP(host) !== 0) return { host, port };
+/** The first gateway with its address; a name is looked up now, as `wg` does. */
+async function firstGateway(
+  config: TunnelConfig,
+): Promise<{ key: Uint8Array; endpoint: { host: string; port: number } }> {
+  const [gateway] = config.gateways;
+  if (gateway === undefined)
+    throw new PlainError('no-gateway', 'this location has no gateway yet: ask your administrator');
+  const colon = gateway.endpoint.lastIndexOf(':');
+  const name = gateway.endpoint.slice(0, colon).replace(/^\[|\]$/g, '');
+  const port = Number(gateway.endpoint.slice(colon + 1));
+  const key = bytesOf(gateway.publicKey);
+  if (isIP(name) !== 0) return { key, endpoint: { host: name, port } };
   try {
-    return { host: (await lookup(host)).address, port };
+    return { key, endpoint: { host: (await lookup(name)).address, port } };
   } catch (error) {
-    throw new PlainError('endpoint-unknown', `cannot find the gateway ${host}: ${errorText(error)}`, 1, error);
+    throw new PlainError('gateway-unknown', `cannot find the gateway ${name}: ${errorText(error)}`, 1, error);
   }
-}
-
-/** Prefixes of a location as the data plane wants them. */
-function allowedIp(text: string): Prefix {
-  const prefix = parsePrefix(text);
-  if (prefix === null) throw usageError('bad-prefix', `'${text}': expected an address with prefix, like 10.0.0.0/8`);
-  return prefix;
 }

@@ -1,0 +1,72 @@
+// Prompt: where codes and tokens come from: the terminal, a file, or standard input. Never from an argument: arguments are
+// visible to every process of the machine and stay in the shell's history.
+
+import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline/promises';
+import type { LoginStep } from '../control/messages.ts';
+import { errorText, usageError } from '../util/errors.ts';
+import type { Answer } from './signin.ts';
+
+/** First lines of a file (`-` is standard input), without their line ends. */
+export function secretLines(file: string, option: string): string[] {
+  try {
+    return readFileSync(file === '-' ? 0 : file, 'utf8')
+      .split(/\r?\n/)
+      .map(line => line.trim())
+      .filter(line => line !== '');
+  } catch (error) {
+    throw usageError('unreadable', `${option} ${file}: ${errorText(error)}`, error);
+  }
+}
+
+/** Which of the step's methods a typed answer is meant for: six digits are a code, anything longer a recovery code. */
+export function methodFor(step: LoginStep, response: string, wanted: string | undefined): string {
+  if (wanted !== undefined) return wanted;
+  const isCode = /^\d{6,8}$/.test(response.replaceAll(' ', ''));
+  const fitting = step.methods.find(method => (method === 'recovery') !== isCode);
+  return fitting ?? step.methods[0]!;
+}
+
+/** Answers from a list, one per step. */
+export function scripted(
+  lines: readonly string[],
+  method: string | undefined,
+): (step: LoginStep) => Promise<Answer | null> {
+  const left = [...lines];
+  return step => {
+    const response = left.shift();
+    if (response === undefined)
+      return Promise.reject(
+        usageError(
+          'no-code',
+          `step ${step.index} of ${step.of} wants ${step.methods.join(' or ')}: give one code per line`,
+        ),
+      );
+    return Promise.resolve({ method: methodFor(step, response, method), response });
+  };
+}
+
+const names: Readonly<Record<string, string>> = {
+  totp: 'code of your authenticator',
+  email: 'code from the e-mail',
+  recovery: 'recovery code',
+};
+
+/** Asks on the terminal; an empty answer gives up. Questions go to stderr, so that --json output stays clean. */
+export function interactive(
+  method: string | undefined,
+): (step: LoginStep, again: string | null) => Promise<Answer | null> {
+  return async (step, again) => {
+    const wanted = method === undefined ? step.methods : [method];
+    const what = wanted.map(name => names[name] ?? name).join(' or ');
+    if (again !== null) process.stderr.write(`${again}\n`);
+    const terminal = createInterface({ input: process.stdin, output: process.stderr });
+    try {
+      const prefix = step.of > 1 ? `step ${step.index} of ${step.of}, ` : '';
+      const response = (await terminal.question(`${prefix}${what}: `)).trim();
+      return response === '' ? null : { method: methodFor(step, response, method), response };
+    } finally {
+      terminal.close();
+    }
+  };
+}
