@@ -4,7 +4,6 @@
 
 import type { EndReason } from '../control/reasons.ts';
 import { fromHex, isZero, toHex, wipe } from '../util/bytes.ts';
-import { formatAddress, parseAddress } from '../util/inet.ts';
 import { Endpoint } from '../wireguard/endpoint.ts';
 import type { Device } from '../wireguard/device.ts';
 import type { DeviceEvent, Outbox } from '../wireguard/effects.ts';
@@ -22,6 +21,7 @@ import type {
   PeerState,
   WorkerEvent,
 } from './messages.ts';
+import { formatAddress, parseAddress } from './ip.ts';
 import type { Session, Sessions } from './session.ts';
 import type { Sockets } from './sockets.ts';
 
@@ -100,7 +100,8 @@ export class Gate {
       if (sessions.of(session.slot) === session) this.#revoke(now, session.device, 'roamed');
     }
     if (device.nextDeadline <= now) device.poll(now, out);
-    if (sessions.nextDeadline <= now) sessions.poll(now, (session, reason) => this.#end(now, session, reason));
+    if (sessions.nextDeadline <= now)
+      sessions.poll(now, (session, reason) => this.#end(now, session, reason));
   }
 
   get nextDeadline(): number {
@@ -138,7 +139,8 @@ export class Gate {
       if (sockets.setMark(change.fwmark) < 0) return -EADDRINUSE; // wireguard-go's answer (U4)
       for (const peer of device.peers()) peer.endpoint.clearSource();
     }
-    if (change.replacePeers === true) for (const peer of [...device.peers()]) this.#remove(now, peer.publicKey);
+    if (change.replacePeers === true)
+      for (const peer of [...device.peers()]) this.#remove(now, peer.publicKey);
     for (const peer of change.peers) {
       const errno = this.#configurePeer(now, peer);
       if (errno < 0) return errno;
@@ -182,7 +184,7 @@ export class Gate {
     if (address === null) return null;
     const endpoint = new Endpoint();
     endpoint.family = address.family;
-    endpoint.address.set(address.bytes);
+    endpoint.address.set(address.address);
     endpoint.port = text.port;
     if (text.scope !== undefined) {
       const index = /^\d+$/.test(text.scope) ? Number(text.scope) : this.#parts.interfaceIndex(text.scope);
@@ -321,7 +323,8 @@ export class Gate {
 }
 
 function addressText(endpoint: Endpoint): string {
-  return endpoint.family === 0 ? '' : formatAddress(endpoint.family as 4 | 6, endpoint.address);
+  if (endpoint.family === 0) return '';
+  return formatAddress(endpoint.address.subarray(0, endpoint.family === 4 ? 4 : 16));
 }
 
 /** As UAPI and `wg` write it, or null when unset. */

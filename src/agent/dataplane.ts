@@ -1,0 +1,241 @@
+// Data plane: the worker thread that owns the device, its TUN and its sockets, and logs peers out by itself. Everything it
+// does is one endless turn: wait, move batches, serve commands, fire deadlines. The control plane may stall or die without
+// harming traffic or the three-minute rule.
+
+import { isMainThread, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads';
+import { Arena } from '../util/arena.ts';
+import { PlainError } from '../util/errors.ts';
+import { SendBatch } from '../datapath/batch.ts';
+import { createChecksum } from '../datapath/checksum.ts';
+import { Coalescer } from '../datapath/coalesce.ts';
+import { Segmenter } from '../datapath/segment.ts';
+import { Unreachable } from '../datapath/unreachable.ts';
+import { Clock } from '../platform/clock.ts';
+import { chooseCrypto } from '../platform/crypto.ts';
+import { loadFfi } from '../platform/ffi/ffi.ts';
+import { Libc } from '../platform/libc.ts';
+import { Netlink } from '../platform/netlink.ts';
+import { Poller, Wake } from '../platform/poll.ts';
+import { openTun, tunFromFd, type Tun } from '../platform/tun.ts';
+import { ReceiveSlot } from '../platform/udp.ts';
+import { stablelibProvider } from '../wireguard/crypto.ts';
+import { Device } from '../wireguard/device.ts';
+import { Endpoint } from '../wireguard/endpoint.ts';
+import { Counters } from './counters.ts';
+import { Gate } from './gate.ts';
+import type { DataplaneOptions, DataplaneSeed } from './link.ts';
+import { Loop } from './loop.ts';
+import type { Command, WorkerEvent } from './messages.ts';
+import { DataplaneOutbox } from './outbox.ts';
+import { Sessions } from './session.ts';
+import { Sockets } from './sockets.ts';
+
+/** Arena: batch (192 KiB), receive slot, segmenter spill, iovecs and small structures, with room to spare. */
+const arenaPages = 32; // 2 MiB
+const defaultMtu = 1420;
+
+export class Dataplane {
+  readonly #port: MessagePort;
+  readonly #clock: Clock;
+  readonly #poller: Poller;
+  readonly #wake: Wake;
+  readonly #netlink: Netlink;
+  readonly #tun: Tun;
+  readonly #sockets: Sockets;
+  readonly #device: Device;
+  readonly #segmenter: Segmenter;
+  readonly #counters: Counters;
+  readonly #gate: Gate;
+  readonly #loop: Loop;
+  readonly #wakeBit: number;
+  readonly #tunBit: number;
+  readonly #netlinkBit: number;
+
+  private constructor(seed: DataplaneSeed, libc: Libc, memory: WebAssembly.Memory) {
+    const { options } = seed;
+    const { arena } = libc;
+    this.#port = seed.port;
+    this.#clock = new Clock(libc);
+    this.#counters = new Counters();
+    const crypto = chooseCrypto(libc, stablelibProvider(arena), options.crypto ?? 'auto');
+    this.#tun = openInterface(libc, options);
+    const offload = options.offload !== 'off';
+
+    this.#poller = new Poller(libc);
+    this.#wake = new Wake(libc, seed.wakeFd);
+    this.#wakeBit = this.#poller.add(seed.wakeFd);
+    this.#tunBit = this.#poller.add(this.#tun.fd);
+    this.#sockets = new Sockets(libc, this.#poller, offload);
+    this.#netlink = new Netlink(libc);
+    this.#netlinkBit = this.#poller.add(this.#netlink.watchLinks());
+
+    this.#device = new Device({
+      arena,
+      crypto,
+      random: out => void globalThis.crypto.getRandomValues(out),
+      wallMs: () => this.#clock.wallMs(),
+      ...(options.maxPeers !== undefined && { maxPeers: options.maxPeers }),
+    });
+    const checksum = createChecksum(memory, arena);
+    const mtu = options.mtu ?? defaultMtu;
+    this.#segmenter = new Segmenter(arena, checksum, mtu);
+    this.#device.mtu = mtu;
+    const batch = new SendBatch(arena);
+    const coalescer = new Coalescer(arena, checksum, {
+      base: libc.base,
+      pointerBytes: libc.ffi.pointerBytes,
+    });
+    coalescer.udp = this.#tun.offloads.uso4;
+    const out = new DataplaneOutbox(this.#sockets, this.#counters);
+    const post = (event: WorkerEvent): void => this.#port.postMessage(event);
+    const sessions = new Sessions(options.maxPeers);
+    this.#gate = new Gate({
+      ifname: this.#tun.name,
+      device: this.#device,
+      sessions,
+      sockets: this.#sockets,
+      out,
+      wallMs: () => this.#clock.wallMs(),
+      interfaceIndex: name => this.#netlink.interfaceIndex(name),
+      counters: () => this.#counters.read(this.#offloads(), crypto.name),
+      post,
+    });
+    this.#loop = new Loop({
+      arena,
+      device: this.#device,
+      tun: this.#tun,
+      sockets: this.#sockets,
+      slot: new ReceiveSlot(libc, new Endpoint()),
+      batch,
+      segmenter: this.#segmenter,
+      coalescer,
+      unreachable: new Unreachable(arena),
+      counters: this.#counters,
+      out,
+    });
+    out.writePacket = (at, bytes) => this.#loop.writePlain(at, bytes);
+    out.handleEvent = event => this.#gate.deviceEvent(this.#clock.bootMs(), event);
+
+    if (options.mtu !== undefined || options.linkUp === true) this.#netlink.setMtu(this.#tun.name, mtu);
+    if (options.linkUp === true) this.#netlink.linkUp(this.#tun.name);
+    this.#followLink(this.#clock.bootMs());
+    this.#port.postMessage({
+      ready: {
+        ifname: this.#tun.name,
+        ffi: libc.ffi.name,
+        crypto: crypto.name,
+        vnetHeader: this.#tun.vnetHeader,
+      },
+    });
+  }
+
+  static async open(seed: DataplaneSeed): Promise<Dataplane> {
+    const ffi = await loadFfi(seed.options.ffi);
+    const memory = new WebAssembly.Memory({ initial: arenaPages, maximum: arenaPages, shared: true });
+    return new Dataplane(seed, new Libc(ffi, new Arena(memory.buffer)), memory);
+  }
+
+  /** Until told to stop, or until somebody deletes the interface. */
+  run(): void {
+    const gate = this.#gate;
+    let now = this.#clock.bootMs();
+    while (!gate.stopping) {
+      const timeout = gate.nextDeadline - now;
+      const mask = this.#poller.wait(timeout > 0 ? timeout : 0);
+      now = this.#clock.bootMs();
+      const started = now;
+      if ((mask & (1 << this.#wakeBit)) !== 0) this.#serve(now);
+      if ((mask & (1 << this.#tunBit)) !== 0 && !this.#loop.outbound(now)) break;
+      const { v4, v6, bit4, bit6 } = this.#sockets;
+      if ((mask & (1 << bit4)) !== 0 && v4 !== null) this.#loop.inbound(now, v4);
+      if ((mask & (1 << bit6)) !== 0 && v6 !== null) this.#loop.inbound(now, v6);
+      if ((mask & (1 << this.#netlinkBit)) !== 0 && !this.#followLink(now)) break;
+      now = this.#clock.bootMs();
+      gate.poll(now);
+      if (now - started > this.#counters.loopLagMs) this.#counters.loopLagMs = now - started;
+    }
+    this.#close(now);
+  }
+
+  #serve(now: number): void {
+    this.#wake.drain();
+    for (
+      let next = receiveMessageOnPort(this.#port);
+      next !== undefined;
+      next = receiveMessageOnPort(this.#port)
+    ) {
+      const { id, command } = next.message as { id: number; command: Command };
+      try {
+        this.#port.postMessage({ id, result: this.#gate.run(now, command) });
+      } catch (error) {
+        const code = error instanceof PlainError ? error.code : 'internal';
+        const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+        this.#port.postMessage({ id, error: { code, message } });
+      }
+    }
+  }
+
+  /** The device follows its link, as a kernel interface would: up, down, MTU. False when the interface is gone (L6). */
+  #followLink(now: number): boolean {
+    this.#netlink.drainLinks();
+    const link = this.#netlink.link(this.#tun.name);
+    if (link === null) return false;
+    if (link.mtu !== this.#segmenter.mtu) {
+      this.#segmenter.mtu = link.mtu;
+      this.#device.mtu = link.mtu;
+    }
+    if (link.isUp && !this.#device.isUp) {
+      const errno = this.#gate.up(now);
+      if (errno < 0)
+        this.#log('error', `cannot open UDP port ${this.#sockets.port}: in use; choose another listen port`);
+    } else if (!link.isUp && this.#device.isUp) this.#gate.down(now);
+    return true;
+  }
+
+  #offloads(): string[] {
+    const { tun } = { tun: this.#tun.offloads };
+    const udp = this.#sockets.v4 ?? this.#sockets.v6;
+    const names = Object.entries(tun).flatMap(([name, on]) => (on ? [name] : []));
+    if (udp?.gso === true) names.push('gso');
+    if (udp?.gro === true) names.push('gro');
+    return names;
+  }
+
+  #log(level: 'error' | 'warn' | 'info' | 'debug', message: string): void {
+    this.#port.postMessage({ ev: 'log', level, message } satisfies WorkerEvent);
+  }
+
+  #close(now: number): void {
+    if (!this.#gate.stopping) this.#gate.run(now, { op: 'stop' });
+    this.#netlink.close();
+    this.#tun.close();
+    this.#port.postMessage({ ev: 'closed' } satisfies WorkerEvent);
+    this.#port.close();
+  }
+}
+
+function openInterface(libc: Libc, options: DataplaneOptions): Tun {
+  if (options.tunFd !== undefined) return tunFromFd(libc, options.tunFd);
+  return openTun(libc, {
+    name: options.ifname,
+    offload: options.offload !== 'off',
+    ...(options.tunDevice !== undefined && { device: options.tunDevice }),
+  });
+}
+
+async function start(seed: DataplaneSeed): Promise<void> {
+  let plane: Dataplane;
+  try {
+    plane = await Dataplane.open(seed);
+  } catch (error) {
+    const code = error instanceof PlainError ? error.code : 'internal';
+    const message = error instanceof PlainError ? error.message : String((error as Error).stack ?? error);
+    seed.port.postMessage({ failed: { code, message } });
+    seed.port.close();
+    return;
+  }
+  plane.run();
+}
+
+const seed = workerData as Partial<DataplaneSeed> | null;
+if (!isMainThread && seed?.sallyportDataplane === true) await start(seed as DataplaneSeed);
