@@ -109,7 +109,7 @@ export class Dataplane {
       batch,
       segmenter: this.#segmenter,
       coalescer,
-      unreachable: new Unreachable(arena),
+      unreachable: new Unreachable(arena, checksum),
       counters: this.#counters,
       out,
     });

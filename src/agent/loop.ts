@@ -262,7 +262,7 @@ export class Loop {
       return this.#counters.verdict('bad-source');
     }
     this.#runBytes += bytes;
-    if (this.#slot.ecn === 3) innerEcn(this.#arena, inner);
+    if ((this.#slot.ecn & 1) !== 0) innerEcn(this.#arena, inner, this.#slot.ecn);
     if (!this.#coalescer.add(inner, length)) {
       this.#deliver();
       this.#coalescer.add(inner, length);
