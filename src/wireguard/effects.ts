@@ -4,7 +4,7 @@
 import type { Endpoint } from './endpoint.ts';
 import type { Peer } from './peer.ts';
 
-/** Receives effects. Arena regions are valid only during the call: send or copy at once. */
+/** Receives effects and must not call back into the device. Arena regions are valid only during the call: send or copy. */
 export interface Outbox {
   /**
    * A finished WireGuard message of `bytes` bytes at arena offset `at`. `peer` is null for cookie replies (sent to
@@ -53,5 +53,6 @@ export const verdicts = [
   'staged',
   'keepalive',
   'down',
+  'send-failed',
 ] as const;
 export type Verdict = (typeof verdicts)[number];

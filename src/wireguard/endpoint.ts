@@ -35,6 +35,14 @@ export class Endpoint {
     this.source.fill(0);
   }
 
+  /** Same remote address, whatever the local source. */
+  isSameRemote(other: Endpoint): boolean {
+    if (this.family !== other.family || this.port !== other.port || this.scopeId !== other.scopeId)
+      return false;
+    for (let i = 0; i < 16; i++) if (this.address[i] !== other.address[i]) return false;
+    return true;
+  }
+
   /** Same remote address and same local source. */
   equals(other: Endpoint): boolean {
     if (
