@@ -4,7 +4,7 @@
 // Not a trie as in the kernel but one hash table per family, probed once for each prefix length in use, longest first. A
 // gateway has thousands of routes in three or four lengths, so a lookup is a few probes whatever the number of peers: with
 // 65,000 host routes it took a fifth of the time of the path-compressed trie it replaced, which paid a mispredicted branch
-// per level. The price is a table that uses all 129 lengths of IPv6: about a microsecond. Lookups allocate nothing.
+// per level. The price is a table that uses all 129 lengths of IPv6: some microseconds. Lookups allocate nothing.
 
 export interface AllowedIp {
   readonly family: 4 | 6;

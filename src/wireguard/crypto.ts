@@ -55,9 +55,16 @@ function hmacFinish(out: Uint8Array): void {
 /** out = HMAC-BLAKE2s-256(key, a ‖ b). The key is at most one block: all of WireGuard's are 32 bytes. */
 export function hmac(out: Uint8Array, key: Uint8Array, a: Uint8Array, b: Uint8Array | null = null): void {
   hmacKey(key);
-  resume(inner);
-  update(a);
-  if (b !== null) update(b);
+  if (a.length === 0 && (b === null || b.length === 0)) {
+    // The pad is the last block then and must be hashed as such: the transport keys are KDF2(ck, "").
+    for (let i = 0; i < blockBytes; i++) pad[i]! ^= 0x36 ^ 0x5c;
+    start(hashBytes);
+    update(pad);
+  } else {
+    resume(inner);
+    update(a);
+    if (b !== null) update(b);
+  }
   hmacFinish(out);
 }
 
