@@ -1,0 +1,244 @@
+// `sallyport tunnel IFNAME`: a plain userspace WireGuard device that is called like `wireguard-go IFNAME` (conformance U11),
+// so `wg`, `wg-quick` and existing scripts work. It goes to the background once its UAPI socket is ready; it ends on TERM or
+// INT, when the socket file is removed, or when the TUN disappears. The client uses `openTunnel` as a library.
+
+import { spawn, type StdioOptions } from 'node:child_process';
+import { errorText, PlainError, usageError } from '../util/errors.ts';
+import { type DataplaneOptions, startDataplane } from './link.ts';
+import { createLog, type Log, type LogThreshold } from './log.ts';
+import type { Link } from './messages.ts';
+import { Uapi } from './uapi.ts';
+
+/** A running data plane; `DataplaneLink` is one. */
+export interface Dataplane {
+  readonly ready: { readonly ifname: string };
+  request(command: Parameters<Link['request']>[0]): Promise<unknown>;
+  onEvent: Link['onEvent'];
+  readonly closed: Promise<number>;
+  stop(): Promise<void>;
+}
+
+export type StartDataplane = (options: DataplaneOptions) => Promise<Dataplane>;
+
+export interface TunnelOptions extends DataplaneOptions {
+  readonly log: Log;
+  readonly uapiDirectory?: string;
+  readonly uapiFd?: number;
+  readonly start?: StartDataplane;
+}
+
+export interface Tunnel {
+  readonly ifname: string;
+  readonly link: Link;
+  /** Resolves when everything is closed, with the reason. */
+  readonly ended: Promise<string>;
+  /** Removes the socket, closes the device and wipes its keys. */
+  close(why?: string): Promise<void>;
+}
+
+export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
+  const dataplane = await (options.start ?? startDataplane)(options);
+  const { ifname } = dataplane.ready;
+  const link = linkOf(dataplane);
+  let end!: (why: string) => void;
+  const why = new Promise<string>(resolve => (end = resolve));
+  link.onEvent(event => {
+    if (event.ev === 'log') options.log.at(event.level, event.message);
+    else if (event.ev === 'fatal') options.log.error(event.message);
+  });
+  void dataplane.closed.then(() => end('the TUN device is gone'));
+  const uapi = await Uapi.listen({
+    ifname,
+    link,
+    onGone: end,
+    ...(options.uapiDirectory !== undefined && { directory: options.uapiDirectory }),
+    ...(options.uapiFd !== undefined && { fd: options.uapiFd }),
+  }).catch(async (error: unknown) => {
+    await dataplane.stop();
+    throw error;
+  });
+  const ended = why.then(async reason => {
+    await uapi.close();
+    await dataplane.stop();
+    return reason;
+  });
+  const close = async (reason = 'closed'): Promise<void> => {
+    end(reason);
+    await ended;
+  };
+  return { ifname, link, ended, close };
+}
+
+/** The typed view of a data plane's wire: what comes back is decided by what was asked. */
+export function linkOf(dataplane: Dataplane): Link {
+  return {
+    request: async command => (await dataplane.request(command)) as never,
+    onEvent: listener => dataplane.onEvent(listener),
+  };
+}
+
+export interface TunnelArguments {
+  readonly ifname: string;
+  readonly foreground: boolean;
+  readonly logLevel: LogThreshold;
+  /** Someone asked for a log, so a background process keeps its outputs. */
+  readonly keepOutput: boolean;
+  readonly tunFd?: number;
+  readonly uapiFd?: number;
+}
+
+const levels: Readonly<Record<string, LogThreshold>> = {
+  verbose: 'debug',
+  debug: 'debug',
+  info: 'info',
+  warn: 'warn',
+  error: 'error',
+  silent: 'silent',
+};
+
+/** Arguments and environment of wireguard-go, plus `--log-level`. */
+export function parseTunnelArguments(
+  args: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+): TunnelArguments {
+  let foreground = environment['WG_PROCESS_FOREGROUND'] === '1';
+  let level = environment['LOG_LEVEL'];
+  let ifname: string | undefined;
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i]!;
+    if (arg === '--foreground' || arg === '-f') foreground = true;
+    else if (arg === '--log-level') {
+      level = args[++i];
+      if (level === undefined || !Object.hasOwn(levels, level))
+        throw usageError(
+          'log-level',
+          `--log-level ${level ?? ''}: expected one of ${Object.keys(levels).join(', ')}`,
+        );
+    } else if (arg.startsWith('-')) throw usageError('argument', `unknown option '${arg}': ${usage}`);
+    else if (ifname !== undefined) throw usageError('argument', `second interface name '${arg}': ${usage}`);
+    else ifname = arg;
+  }
+  if (ifname === undefined) throw usageError('argument', `the interface name is missing: ${usage}`);
+  checkIfname(ifname);
+  const tunFd = inheritedFd(environment, 'WG_TUN_FD');
+  const uapiFd = inheritedFd(environment, 'WG_UAPI_FD');
+  return {
+    ifname,
+    foreground,
+    logLevel: levels[level ?? ''] ?? 'error',
+    keepOutput: level !== undefined && level !== '' && level !== 'silent',
+    ...(tunFd !== null && { tunFd }),
+    ...(uapiFd !== null && { uapiFd }),
+  };
+}
+
+const usage = 'expected sallyport tunnel IFNAME [--foreground] [--log-level LEVEL]';
+
+/** The kernel's rule (dev_valid_name), so that the message comes from us and not from an ioctl. */
+export function checkIfname(name: string): void {
+  if (/^[^/:\s\0]{1,15}$/.test(name) && Buffer.byteLength(name) <= 15 && name !== '.' && name !== '..')
+    return;
+  throw usageError(
+    'ifname',
+    `interface name '${name}': expected 1 to 15 bytes without '/', ':' or spaces, such as wg0`,
+  );
+}
+
+function inheritedFd(environment: Readonly<Record<string, string | undefined>>, name: string): number | null {
+  const text = environment[name];
+  if (text === undefined || text === '') return null;
+  if (!/^[0-9]{1,9}$/.test(text)) {
+    throw usageError('fd', `${name}='${text}': expected the number of an open file descriptor`);
+  }
+  return Number(text);
+}
+
+/** What `run` touches of its process; replaced in tests. */
+export interface TunnelHost {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly start?: StartDataplane;
+  readonly uapiDirectory?: string;
+  /** Program and leading arguments that start this program again. */
+  readonly self: readonly [string, ...string[]];
+  /** The pipe to the foreground process that waits for us, when there is one. */
+  readonly parent: { send(message: Ready): void } | null;
+}
+
+type Ready = { ready: string } | { failed: string; exit: number };
+
+export async function run(args: readonly string[], host: TunnelHost = processHost()): Promise<number> {
+  const wanted = parseTunnelArguments(args, host.environment);
+  if (!wanted.foreground) return background(wanted, host);
+  const log = createLog({
+    level: wanted.logLevel,
+    prefix: `(${wanted.ifname}) `,
+    environment: host.environment,
+  });
+  let tunnel: Tunnel;
+  try {
+    tunnel = await openTunnel({ ...wanted, ...host, log });
+  } catch (error) {
+    if (error instanceof PlainError) host.parent?.send({ failed: error.message, exit: error.exit });
+    else host.parent?.send({ failed: errorText(error), exit: 1 });
+    throw error;
+  }
+  host.parent?.send({ ready: tunnel.ifname });
+  const onSignal = (signal: NodeJS.Signals): void => void tunnel.close(`signal ${signal}`);
+  for (const signal of signals) process.on(signal, onSignal);
+  const why = await tunnel.ended;
+  for (const signal of signals) process.off(signal, onSignal);
+  log.debug(`shutting down: ${why}`);
+  return 0;
+}
+
+const signals = ['SIGTERM', 'SIGINT'] as const;
+
+/** Starts the same program in a session of its own and returns once that one is ready. */
+function background(wanted: TunnelArguments, host: TunnelHost): Promise<number> {
+  const output = wanted.keepOutput ? 'inherit' : 'ignore';
+  const stdio: StdioOptions = ['ignore', output, output, 'ipc'];
+  const environment: Record<string, string | undefined> = { ...host.environment, WG_PROCESS_FOREGROUND: '1' };
+  const pass = (name: string, fd: number | undefined): void => {
+    if (fd === undefined) return;
+    environment[name] = `${stdio.length}`;
+    stdio.push(fd);
+  };
+  pass('WG_TUN_FD', wanted.tunFd);
+  pass('WG_UAPI_FD', wanted.uapiFd);
+  const [program, ...leading] = host.self;
+  const child = spawn(program, [...leading, 'tunnel', wanted.ifname, '--log-level', wanted.logLevel], {
+    detached: true,
+    stdio,
+    env: environment,
+  });
+  return new Promise((resolve, reject) => {
+    const failed = (message: string, exit: 1 | 2 = 1): void =>
+      reject(new PlainError('tunnel', message, exit));
+    child.on('error', error => failed(`cannot start ${program}: ${error.message}`));
+    // The end of the pipe, not of the process: a last message may still be in it.
+    child.on('disconnect', () => failed('the background process ended before it was ready'));
+    child.once('message', (message: Ready) => {
+      child.removeAllListeners('disconnect');
+      child.disconnect();
+      child.unref();
+      if ('ready' in message) resolve(0);
+      else failed(message.failed, message.exit === 2 ? 2 : 1);
+    });
+  });
+}
+
+function processHost(): TunnelHost {
+  return {
+    environment: process.env,
+    // The script's path is the one thing only the process knows; arguments come from main.ts.
+    self: [process.execPath, ...process.execArgv, process.argv[1]!],
+    parent:
+      process.send === undefined
+        ? null
+        : {
+            send: message => {
+              process.send!(message, () => process.disconnect());
+            },
+          },
+  };
+}
