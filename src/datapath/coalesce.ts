@@ -23,7 +23,8 @@
 
 import type { Arena } from '../util/arena.ts';
 import type { Checksum } from './checksum.ts';
-import { gso, headerSum, ip4, ip4Bytes, ip6, ip6Bytes, littleEndian, protocol, pseudoSum } from './inet.ts';
+import { fold } from './checksum.ts';
+import { gso, ip4, ip4Bytes, ip6, ip6Bytes, littleEndian, protocol, pseudoSum } from './inet.ts';
 import { tcp, tcpBytes, tcpFlag, udp, udpBytes, vnet, vnetBytes, vnetFlag } from './inet.ts';
 
 /** What writev needs to know: the address of arena offset 0 and the size of a pointer. */
@@ -39,39 +40,55 @@ const flowSlots = 1024;
 /** Room for one virtio_net_hdr, IPv6 header and TCP header with all its options. */
 const headStride = 128;
 
+// A group under construction is a record of int32 in one array: a packet costs one bounds check, not fifteen.
+const group = {
+  first: 0, // packets, in order of sequence
+  last: 1,
+  firstAt: 2, // where their headers are
+  lastAt: 3,
+  members: 4,
+  payload: 5, // bytes of all members together
+  segment: 6, // payload bytes of each member but the last
+  headers: 7, // bytes before the payload, equal in all members
+  transport: 8,
+  kind: 9, // gso type; 0 is never joined
+  open: 10, // 1 while packets may follow: the last member is as long as the first and bears no PSH
+  pushed: 11,
+  start: 12, // sequence number of the first byte, and of the one expected next
+  end: 13,
+  verified: 14, // the sums below are known and the checksums of all members right
+  pseudo: 15, // pseudo-header without length
+  header: 16, // IPv4 header without length, id and checksum
+} as const;
+const groupFields = 20;
+
 export class Coalescer {
   /** Joining can be switched off at any time, one kind at a time. */
   tcp = true;
   udp = true;
 
   // The writes, in order: `pieces[w]` is 0 for one packet with its virtio_net_hdr at `writeAt[w]`, else the number of
-  // iovecs at `writeAt[w]`. Also the builder's groups: a packet that stands alone is a group of one.
+  // iovecs at `writeAt[w]`.
   readonly writeAt: Int32Array;
   readonly writeBytes: Int32Array;
   readonly pieces: Int32Array;
-  /** First packet of each write; -1 behind the last. */
+  /** First packet of each write, and the one behind each packet; -1 behind the last. */
   readonly first: Int32Array;
   readonly next: Int32Array;
   readonly packetAt: Int32Array;
   readonly packetBytes: Int32Array;
+  count = 0;
   /** Packets joined to another one, since the start. */
   joined = 0;
-  count = 0;
-  groups = 0;
 
   #arena: Arena;
   #checksum: Checksum;
-  #iovec: IovecShape;
+  #base: number;
+  #pointerBytes: number;
   #iovecAt: number;
   #headAt: number;
-  #last: Int32Array;
-  #members: Int32Array;
-  #payload: Int32Array; // bytes of all members together
-  #segment: Int32Array; // payload bytes of each member but the last
-  #headers: Int32Array; // bytes before the payload, equal in all members
-  #kind: Int32Array; // gso type
-  #pushed: Uint8Array; // PSH seen in some member
-  #verified: Uint8Array; // checksums of all members are known to be right
+  #group: Int32Array;
+  #groups = 0;
   // The open group of each flow; a slot is valid when its stamp is the current one.
   #flow: Int32Array = new Int32Array(flowSlots);
   #stamp: Int32Array = new Int32Array(flowSlots);
@@ -80,9 +97,11 @@ export class Coalescer {
   constructor(arena: Arena, checksum: Checksum, iovec: IovecShape, packets = 256) {
     this.#arena = arena;
     this.#checksum = checksum;
-    this.#iovec = iovec;
+    this.#base = iovec.base;
+    this.#pointerBytes = iovec.pointerBytes;
     this.#iovecAt = arena.alloc(2 * packets * 2 * iovec.pointerBytes);
     this.#headAt = arena.alloc((packets >> 1) * headStride + 16) + 16 - vnetBytes;
+    this.#group = new Int32Array(packets * groupFields);
     this.writeAt = new Int32Array(packets);
     this.writeBytes = new Int32Array(packets);
     this.pieces = new Int32Array(packets);
@@ -90,14 +109,6 @@ export class Coalescer {
     this.next = new Int32Array(packets);
     this.packetAt = new Int32Array(packets);
     this.packetBytes = new Int32Array(packets);
-    this.#last = new Int32Array(packets);
-    this.#members = new Int32Array(packets);
-    this.#payload = new Int32Array(packets);
-    this.#segment = new Int32Array(packets);
-    this.#headers = new Int32Array(packets);
-    this.#kind = new Int32Array(packets);
-    this.#pushed = new Uint8Array(packets);
-    this.#verified = new Uint8Array(packets);
   }
 
   /** True when no further packet can be added before `finish` and `reset`. */
@@ -106,22 +117,22 @@ export class Coalescer {
   }
 
   reset(): void {
-    this.count = this.groups = 0;
+    this.count = this.#groups = 0;
     this.#now = (this.#now + 1) | 0 || 1;
   }
 
   /** A packet of exactly `bytes` bytes, trimmed by `ipLength`; overwrites the 10 bytes before it. False when full. */
   add(at: number, bytes: number): boolean {
-    if (this.full) return false;
-    const { u8, view } = this.#arena;
-    const packet = this.count++;
+    const packet = this.count;
+    if (packet === this.packetAt.length) return false;
+    this.count = packet + 1;
     this.packetAt[packet] = at;
     this.packetBytes[packet] = bytes;
     this.next[packet] = -1;
-    view.setUint32(at - 10, 0);
+    const { u8, view } = this.#arena;
+    view.setUint32(at - 10, vnetFlag.dataValid, true); // the first byte
     view.setUint32(at - 6, 0);
     view.setUint16(at - 2, 0);
-    u8[at - vnetBytes + vnet.flags] = vnetFlag.dataValid;
 
     // Where the transport header is. Options, extension headers and fragments are nobody's flow.
     const version = u8[at]! >> 4;
@@ -137,165 +148,225 @@ export class Coalescer {
       next = u8[at + ip6.next]!;
     }
     if (next === protocol.tcp && this.tcp && bytes >= transport + tcpBytes)
-      this.#addTcp(packet, at, bytes, version, transport);
+      this.#addTcp(packet, at, bytes, transport);
     else if (next === protocol.udp && this.udp && bytes >= transport + udpBytes)
-      this.#addUdp(packet, at, bytes, version, transport);
-    else this.#open(packet, 0, 0, 0);
+      this.#addUdp(packet, at, bytes, transport);
+    else this.#start(packet, at, 0);
     return true;
   }
 
-  #addTcp(packet: number, at: number, bytes: number, version: number, transport: number): void {
-    const { u8, view } = this.#arena;
-    const slot = flowSlot(view, at, version, transport);
-    const headers = transport + (u8[at + transport + tcp.offset]! >> 4) * 4;
+  #addTcp(packet: number, at: number, bytes: number, transport: number): void {
+    const { view } = this.#arena;
+    const offsetAndFlags = view.getUint16(at + transport + tcp.offset);
+    const headers = transport + (offsetAndFlags >> 12) * 4;
     const payload = bytes - headers;
-    const flags = u8[at + transport + tcp.flags]!;
-    const pushed = (flags & tcpFlag.psh) !== 0;
-    if ((flags & ~tcpFlag.psh) !== tcpFlag.ack || headers < transport + tcpBytes || payload <= 0) {
+    const slot = flowSlot(view, at, transport);
+    if (
+      (offsetAndFlags & 0xfff & ~tcpFlag.psh) !== tcpFlag.ack ||
+      headers < transport + tcpBytes ||
+      payload <= 0
+    ) {
       this.#stamp[slot] = 0; // what follows in this flow must not overtake it
-      this.#open(packet, 0, 0, 0);
+      this.#start(packet, at, 0);
       return;
     }
+    const sequence = view.getInt32(at + transport + tcp.sequence);
+    const pushed = (offsetAndFlags & tcpFlag.psh) >> 3;
     if (this.#stamp[slot] === this.#now) {
-      const group = this.#flow[slot]!;
-      const head = this.packetAt[this.first[group]!]!;
-      if (this.#headers[group] === headers && sameTcp(view, head, at, version, transport, headers)) {
-        const segment = this.#segment[group]!;
-        const total = this.#payload[group]!;
-        const sequence = view.getUint32(at + transport + tcp.sequence);
-        const start = view.getUint32(head + transport + tcp.sequence);
-        if (headers + total + payload <= maxPacketBytes) {
+      const g = this.#flow[slot]!;
+      const groups = this.#group;
+      if (
+        groups[g + group.headers] === headers &&
+        headers + groups[g + group.payload]! + payload <= maxPacketBytes &&
+        sameTcp(view, groups[g + group.firstAt]!, at, transport, headers)
+      ) {
+        if (sequence === groups[g + group.end]!) {
           if (
-            sequence === (start + total) >>> 0 &&
-            payload <= segment &&
-            this.#pushed[group] === 0 &&
-            total === segment * this.#members[group]! &&
-            ipIdFollows(view, this.packetAt[this.#last[group]!]!, at, version) &&
-            this.#verifyBoth(group, packet, version, transport)
+            groups[g + group.open] !== 0 &&
+            payload <= groups[g + group.segment]! &&
+            ipIdFollows(view, groups[g + group.lastAt]!, at, transport) &&
+            this.#verify(g, at, bytes)
           ) {
-            this.#append(group, packet, payload);
-            if (pushed) this.#pushed[group] = 1;
+            this.#append(g, packet, at, payload);
+            groups[g + group.end] = sequence + payload;
+            if (pushed !== 0) {
+              groups[g + group.pushed] = 1;
+              groups[g + group.open] = 0;
+            }
             return;
           }
-          if (
-            start === (sequence + payload) >>> 0 &&
-            !pushed &&
-            (payload === segment || (payload > segment && this.#members[group] === 1)) &&
-            ipIdFollows(view, at, head, version) &&
-            this.#verifyBoth(group, packet, version, transport)
-          ) {
-            this.next[packet] = this.first[group]!;
-            this.first[group] = packet;
-            this.#segment[group] = payload;
-            this.#members[group] = this.#members[group]! + 1;
-            this.#payload[group] = total + payload;
-            this.joined++;
-            return;
-          }
+        } else if (
+          ((sequence + payload) | 0) === groups[g + group.start]! &&
+          pushed === 0 &&
+          this.#prepends(g, payload) &&
+          ipIdFollows(view, at, groups[g + group.firstAt]!, transport) &&
+          this.#verify(g, at, bytes)
+        ) {
+          this.#prepend(g, packet, at, payload);
+          groups[g + group.start] = sequence;
+          return;
         }
       }
     }
-    this.#flow[slot] = this.#open(packet, version === 4 ? gso.tcp4 : gso.tcp6, headers, payload);
+    const g = this.#start(packet, at, transport === ip4Bytes ? gso.tcp4 : gso.tcp6);
+    this.#shape(g, transport, headers, payload);
+    this.#group[g + group.start] = sequence;
+    this.#group[g + group.end] = sequence + payload;
+    this.#group[g + group.pushed] = pushed;
+    this.#group[g + group.open] = 1 - pushed;
+    this.#flow[slot] = g;
     this.#stamp[slot] = this.#now;
-    this.#pushed[this.groups - 1] = pushed ? 1 : 0;
   }
 
-  #addUdp(packet: number, at: number, bytes: number, version: number, transport: number): void {
+  #addUdp(packet: number, at: number, bytes: number, transport: number): void {
     const { view } = this.#arena;
-    const slot = flowSlot(view, at, version, transport);
     const headers = transport + udpBytes;
     const payload = bytes - headers;
-    const sound =
-      payload > 0 &&
-      view.getUint16(at + transport + udp.length) === bytes - transport &&
-      view.getUint16(at + transport + udp.checksum) !== 0;
-    if (!sound) {
+    const slot = flowSlot(view, at, transport);
+    if (
+      payload <= 0 ||
+      view.getUint16(at + transport + udp.length) !== bytes - transport ||
+      view.getUint16(at + transport + udp.checksum) === 0 // none: the kernel would put one in
+    ) {
       this.#stamp[slot] = 0;
-      this.#open(packet, 0, 0, 0);
+      this.#start(packet, at, 0);
       return;
     }
     if (this.#stamp[slot] === this.#now) {
-      const group = this.#flow[slot]!;
-      const head = this.packetAt[this.first[group]!]!;
-      const segment = this.#segment[group]!;
-      const total = this.#payload[group]!;
+      const g = this.#flow[slot]!;
+      const groups = this.#group;
       if (
-        this.#kind[group] === gso.udp &&
-        payload <= segment &&
-        total === segment * this.#members[group]! &&
-        this.#members[group]! < maxDatagrams &&
-        headers + total + payload <= maxPacketBytes &&
-        sameFlow(view, head, at, version, transport) &&
-        ipIdFollows(view, this.packetAt[this.#last[group]!]!, at, version) &&
-        this.#verifyBoth(group, packet, version, transport)
+        groups[g + group.kind] === gso.udp &&
+        groups[g + group.headers] === headers &&
+        groups[g + group.open] !== 0 &&
+        payload <= groups[g + group.segment]! &&
+        groups[g + group.members]! < maxDatagrams &&
+        headers + groups[g + group.payload]! + payload <= maxPacketBytes &&
+        sameFlow(view, groups[g + group.firstAt]!, at, transport) &&
+        ipIdFollows(view, groups[g + group.lastAt]!, at, transport) &&
+        this.#verify(g, at, bytes)
       ) {
-        this.#append(group, packet, payload);
+        this.#append(g, packet, at, payload);
         return;
       }
     }
-    this.#flow[slot] = this.#open(packet, gso.udp, headers, payload);
+    const g = this.#start(packet, at, gso.udp);
+    this.#shape(g, transport, headers, payload);
+    this.#group[g + group.open] = 1;
+    this.#flow[slot] = g;
     this.#stamp[slot] = this.#now;
   }
 
-  /** Starts a group; kind 0 never grows. */
-  #open(packet: number, kind: number, headers: number, payload: number): number {
-    const group = this.groups++;
-    this.first[group] = this.#last[group] = packet;
-    this.#members[group] = 1;
-    this.#payload[group] = this.#segment[group] = payload;
-    this.#headers[group] = headers;
-    this.#kind[group] = kind;
-    this.#pushed[group] = this.#verified[group] = 0;
-    return group;
+  /** A new group of one. Returns its record. */
+  #start(packet: number, at: number, kind: number): number {
+    const g = this.#groups;
+    this.#groups = g + groupFields;
+    const groups = this.#group;
+    groups[g + group.first] = groups[g + group.last] = packet;
+    groups[g + group.firstAt] = groups[g + group.lastAt] = at;
+    groups[g + group.members] = 1;
+    groups[g + group.kind] = kind;
+    return g;
   }
 
-  #append(group: number, packet: number, payload: number): void {
-    this.next[this.#last[group]!] = packet;
-    this.#last[group] = packet;
-    this.#members[group] = this.#members[group]! + 1;
-    this.#payload[group] = this.#payload[group]! + payload;
+  #shape(g: number, transport: number, headers: number, payload: number): void {
+    const groups = this.#group;
+    groups[g + group.payload] = groups[g + group.segment] = payload;
+    groups[g + group.headers] = headers;
+    groups[g + group.transport] = transport;
+    groups[g + group.pushed] = groups[g + group.verified] = 0;
+  }
+
+  #append(g: number, packet: number, at: number, payload: number): void {
+    const groups = this.#group;
+    this.next[groups[g + group.last]!] = packet;
+    groups[g + group.last] = packet;
+    groups[g + group.lastAt] = at;
+    groups[g + group.members] = groups[g + group.members]! + 1;
+    groups[g + group.payload] = groups[g + group.payload]! + payload;
+    if (payload < groups[g + group.segment]!) groups[g + group.open] = 0;
     this.joined++;
   }
 
-  /** Both sides of a join have right checksums. A group is asked once: its later members were verified as they joined. */
-  #verifyBoth(group: number, packet: number, version: number, transport: number): boolean {
-    if (this.#verified[group] === 0) {
-      if (!this.#verify(this.first[group]!, version, transport)) {
-        this.#kind[group] = 0; // stays alone
-        this.#headers[group] = 0;
-        return false;
-      }
-      this.#verified[group] = 1;
-    }
-    return this.#verify(packet, version, transport);
+  /** A packet may come in front when it is as long as the rest, or longer than the only one. */
+  #prepends(g: number, payload: number): boolean {
+    const segment = this.#group[g + group.segment]!;
+    return payload === segment || (payload > segment && this.#group[g + group.members] === 1);
   }
 
-  #verify(packet: number, version: number, transport: number): boolean {
-    const { u8, view } = this.#arena;
-    const at = this.packetAt[packet]!;
-    const length = this.packetBytes[packet]! - transport;
-    if (version === 4 && headerSum(view, at, ip4Bytes) !== 0xffff) return false;
-    const next = version === 4 ? u8[at + ip4.protocol]! : u8[at + ip6.next]!;
-    return this.#checksum.sum(at + transport, length, pseudoSum(view, at, version, next, length)) === 0xffff;
+  #prepend(g: number, packet: number, at: number, payload: number): void {
+    const groups = this.#group;
+    this.next[packet] = groups[g + group.first]!;
+    groups[g + group.first] = packet;
+    groups[g + group.firstAt] = at;
+    groups[g + group.members] = groups[g + group.members]! + 1;
+    groups[g + group.payload] = groups[g + group.payload]! + payload;
+    if (payload > groups[g + group.segment]!) groups[g + group.open] = 0; // what was the only one is now a short last one
+    groups[g + group.segment] = payload;
+    this.joined++;
+  }
+
+  /** True when the packet at `at` and the group it matches have right checksums. The group is asked once. */
+  #verify(g: number, at: number, bytes: number): boolean {
+    const groups = this.#group;
+    if (groups[g + group.verified] === 0) {
+      this.#sums(g);
+      const head = groups[g + group.first]!;
+      if (!this.#valid(g, this.packetAt[head]!, this.packetBytes[head]!)) {
+        groups[g + group.headers] = 0; // matches nothing: stays alone
+        return false;
+      }
+      groups[g + group.verified] = 1;
+    }
+    return this.#valid(g, at, bytes);
+  }
+
+  /** Sums over what all packets of a group have in common. */
+  #sums(g: number): void {
+    const { view, u8 } = this.#arena;
+    const groups = this.#group;
+    const at = groups[g + group.firstAt]!;
+    if (groups[g + group.transport] === ip4Bytes) {
+      groups[g + group.pseudo] = pseudoSum(view, at, 4, u8[at + ip4.protocol]!, 0);
+      let sum = view.getUint16(at) + view.getUint16(at + ip4.fragment) + view.getUint16(at + ip4.ttl);
+      for (let word = ip4.source; word < ip4Bytes; word += 2) sum += view.getUint16(at + word);
+      groups[g + group.header] = sum;
+    } else groups[g + group.pseudo] = pseudoSum(view, at, 6, u8[at + ip6.next]!, 0);
+  }
+
+  #valid(g: number, at: number, bytes: number): boolean {
+    const { view } = this.#arena;
+    const groups = this.#group;
+    const transport = groups[g + group.transport]!;
+    if (transport === ip4Bytes) {
+      const sum = groups[g + group.header]! + view.getUint16(at + ip4.total) + view.getUint16(at + ip4.id);
+      if (fold(sum + view.getUint16(at + ip4.checksum)) !== 0xffff) return false;
+    }
+    const length = bytes - transport;
+    return this.#checksum.sum(at + transport, length, groups[g + group.pseudo]! + length) === 0xffff;
   }
 
   /** Closes all groups: returns the number of writes. */
   finish(): number {
+    const groups = this.#group;
     let iovec = this.#iovecAt;
     let head = this.#headAt;
-    for (let group = 0; group < this.groups; group++) {
-      const packet = this.first[group]!;
-      if (this.#members[group] === 1) {
-        this.pieces[group] = 0;
-        this.writeAt[group] = this.packetAt[packet]! - vnetBytes;
-        this.writeBytes[group] = this.packetBytes[packet]! + vnetBytes;
+    let w = 0;
+    for (let g = 0; g < this.#groups; g += groupFields, w++) {
+      const packet = groups[g + group.first]!;
+      this.first[w] = packet;
+      const members = groups[g + group.members]!;
+      if (members === 1) {
+        this.pieces[w] = 0;
+        this.writeAt[w] = this.packetAt[packet]! - vnetBytes;
+        this.writeBytes[w] = this.packetBytes[packet]! + vnetBytes;
         continue;
       }
-      const headers = this.#headers[group]!;
-      this.#writeHead(head, group);
-      this.writeAt[group] = iovec;
-      this.writeBytes[group] = vnetBytes + headers + this.#payload[group]!;
-      this.pieces[group] = this.#members[group]! + 1;
+      const headers = groups[g + group.headers]!;
+      this.#writeHead(head, g);
+      this.writeAt[w] = iovec;
+      this.writeBytes[w] = vnetBytes + headers + groups[g + group.payload]!;
+      this.pieces[w] = members + 1;
       iovec = this.#writeIovec(iovec, head, vnetBytes + headers);
       for (let member = packet; member >= 0; member = this.next[member]!)
         iovec = this.#writeIovec(
@@ -305,14 +376,14 @@ export class Coalescer {
         );
       head += headStride;
     }
-    return this.groups;
+    return w;
   }
 
   /** Collects write `w`, one with pieces, at `to`: for a platform without writev. Returns its bytes. */
   gather(w: number, to: number): number {
     const { u8 } = this.#arena;
-    const headers = this.#headers[w]!;
-    this.#writeHead(to, w);
+    const headers = this.#group[w * groupFields + group.headers]!;
+    this.#writeHead(to, w * groupFields);
     let end = to + vnetBytes + headers;
     for (let member = this.first[w]!; member >= 0; member = this.next[member]!) {
       const at = this.packetAt[member]! + headers;
@@ -325,49 +396,49 @@ export class Coalescer {
 
   /** The kernel refused write `w`: its kind is joined no more. The packets themselves are unchanged. */
   refuse(w: number): void {
-    if (this.#kind[w] === gso.udp) this.udp = false;
+    if (this.#group[w * groupFields + group.kind] === gso.udp) this.udp = false;
     else this.tcp = false;
   }
 
   /** virtio_net_hdr and headers of a group, made from those of its first packet. */
-  #writeHead(head: number, group: number): void {
+  #writeHead(head: number, g: number): void {
     const { u8, view } = this.#arena;
-    const from = this.packetAt[this.first[group]!]!;
-    const headers = this.#headers[group]!;
-    const kind = this.#kind[group]!;
-    const bytes = headers + this.#payload[group]!;
+    const groups = this.#group;
+    const from = groups[g + group.firstAt]!;
+    const headers = groups[g + group.headers]!;
+    const transport = groups[g + group.transport]!;
+    const bytes = headers + groups[g + group.payload]!;
     const to = head + vnetBytes;
     for (let word = 0; word < headers; word += 4) view.setUint32(to + word, view.getUint32(from + word));
-    const version = u8[to]! >> 4;
-    const transport = version === 4 ? ip4Bytes : ip6Bytes;
-    if (version === 4) {
+    if (transport === ip4Bytes) {
       view.setUint16(to + ip4.total, bytes);
-      view.setUint16(to + ip4.checksum, 0);
-      view.setUint16(to + ip4.checksum, ~headerSum(view, to, ip4Bytes));
+      view.setUint16(
+        to + ip4.checksum,
+        ~fold(groups[g + group.header]! + bytes + view.getUint16(to + ip4.id)),
+      );
     } else view.setUint16(to + ip6.payload, bytes - ip6Bytes);
-    const isUdp = kind === gso.udp;
-    const next = isUdp ? protocol.udp : protocol.tcp;
-    const offset = isUdp ? udp.checksum : tcp.checksum;
+    const isUdp = groups[g + group.kind] === gso.udp;
+    const field = isUdp ? udp.checksum : tcp.checksum;
     if (isUdp) view.setUint16(to + transport + udp.length, bytes - transport);
     else {
-      if (this.#pushed[group] !== 0) u8[to + transport + tcp.flags]! |= tcpFlag.psh;
+      if (groups[g + group.pushed] !== 0) u8[to + transport + tcp.flags]! |= tcpFlag.psh;
       // the newest window, which a receiver must not miss
-      const newest = this.packetAt[this.#last[group]!]! + transport + tcp.window;
-      view.setUint16(to + transport + tcp.window, view.getUint16(newest));
+      const window = view.getUint16(groups[g + group.lastAt]! + transport + tcp.window);
+      view.setUint16(to + transport + tcp.window, window);
     }
-    view.setUint16(to + transport + offset, pseudoSum(view, to, version, next, bytes - transport));
+    view.setUint16(to + transport + field, fold(groups[g + group.pseudo]! + bytes - transport));
     u8[head + vnet.flags] = vnetFlag.needsChecksum;
-    u8[head + vnet.gsoType] = kind;
+    u8[head + vnet.gsoType] = groups[g + group.kind]!;
     view.setUint16(head + vnet.headerBytes, headers, littleEndian);
-    view.setUint16(head + vnet.gsoBytes, this.#segment[group]!, littleEndian);
+    view.setUint16(head + vnet.gsoBytes, groups[g + group.segment]!, littleEndian);
     view.setUint16(head + vnet.checksumStart, transport, littleEndian);
-    view.setUint16(head + vnet.checksumOffset, offset, littleEndian);
+    view.setUint16(head + vnet.checksumOffset, field, littleEndian);
   }
 
   #writeIovec(iovec: number, at: number, bytes: number): number {
     const { view } = this.#arena;
-    const address = this.#iovec.base + at;
-    if (this.#iovec.pointerBytes === 4) {
+    const address = this.#base + at;
+    if (this.#pointerBytes === 4) {
       view.setUint32(iovec, address, littleEndian);
       view.setUint32(iovec + 4, bytes, littleEndian);
       return iovec + 8;
@@ -383,52 +454,49 @@ export class Coalescer {
 }
 
 /** Hash of addresses and ports. Two flows in one slot only stop each other from being joined. */
-function flowSlot(view: DataView, at: number, version: number, transport: number): number {
+function flowSlot(view: DataView, at: number, transport: number): number {
   let hash = view.getUint32(at + transport);
-  const from = version === 4 ? at + ip4.source : at + ip6.source;
-  for (let word = from; word < at + transport; word += 4)
-    hash = Math.imul(hash ^ view.getUint32(word), 0x9e3779b1);
-  return (hash ^ (hash >>> 15)) >>> 22;
+  if (transport === ip4Bytes) {
+    hash ^= Math.imul(view.getUint32(at + ip4.source), 0x85ebca6b);
+    hash ^= Math.imul(view.getUint32(at + ip4.to), 0xc2b2ae35);
+  } else {
+    for (let word = at + ip6.source; word < at + ip6Bytes; word += 4)
+      hash = Math.imul(hash ^ view.getUint32(word), 0x85ebca6b);
+  }
+  return (Math.imul(hash, 0x9e3779b1) >>> 22) & (flowSlots - 1);
 }
 
-/** Same addresses and ports, TOS, TTL and don't-fragment (or IPv6 class, label and hop limit). */
-function sameFlow(view: DataView, a: number, b: number, version: number, transport: number): boolean {
+/** Same addresses and ports, TOS, TTL and fragment flags (or IPv6 class, label and hop limit), and protocol. */
+function sameFlow(view: DataView, a: number, b: number, transport: number): boolean {
   if (view.getUint32(a + transport) !== view.getUint32(b + transport)) return false;
-  if (version === 4) {
-    if (
-      view.getUint16(a) !== view.getUint16(b) ||
-      view.getUint16(a + ip4.fragment) !== view.getUint16(b + ip4.fragment) ||
-      view.getUint16(a + ip4.ttl) !== view.getUint16(b + ip4.ttl)
-    )
-      return false;
-  } else if (
+  if (transport === ip4Bytes)
+    return (
+      view.getUint32(a + ip4.fragment) === view.getUint32(b + ip4.fragment) && // and TTL and protocol
+      view.getUint32(a + ip4.source) === view.getUint32(b + ip4.source) &&
+      view.getUint32(a + ip4.to) === view.getUint32(b + ip4.to) &&
+      view.getUint16(a) === view.getUint16(b)
+    );
+  if (
     view.getUint32(a) !== view.getUint32(b) ||
     view.getUint16(a + ip6.next) !== view.getUint16(b + ip6.next)
   )
     return false;
-  for (let word = version === 4 ? ip4.source : ip6.source; word < transport; word += 4)
+  for (let word = ip6.source; word < ip6Bytes; word += 4)
     if (view.getUint32(a + word) !== view.getUint32(b + word)) return false;
   return true;
 }
 
 /** Besides the flow: acknowledgement and options. */
-function sameTcp(
-  view: DataView,
-  a: number,
-  b: number,
-  version: number,
-  transport: number,
-  headers: number,
-): boolean {
+function sameTcp(view: DataView, a: number, b: number, transport: number, headers: number): boolean {
   const number = transport + tcp.acknowledge;
   if (view.getUint32(a + number) !== view.getUint32(b + number)) return false;
   for (let word = transport + tcp.options; word < headers; word += 4)
     if (view.getUint32(a + word) !== view.getUint32(b + word)) return false;
-  return sameFlow(view, a, b, version, transport);
+  return sameFlow(view, a, b, transport);
 }
 
 /** An IPv4 packet that may be fragmented needs its id: it must be the next one, as segmentation will number it again. */
-function ipIdFollows(view: DataView, a: number, b: number, version: number): boolean {
-  if (version !== 4 || (view.getUint16(a + ip4.fragment) & 0x4000) !== 0) return true;
+function ipIdFollows(view: DataView, a: number, b: number, transport: number): boolean {
+  if (transport !== ip4Bytes || (view.getUint16(a + ip4.fragment) & 0x4000) !== 0) return true;
   return ((view.getUint16(a + ip4.id) + 1) & 0xffff) === view.getUint16(b + ip4.id);
 }

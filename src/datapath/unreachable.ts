@@ -87,13 +87,13 @@ export class Unreachable {
 /** One sender, one receiver, the first fragment, and not itself an ICMP error. */
 function answerable4(u8: Uint8Array, at: number, bytes: number): boolean {
   const header = (u8[at]! & 15) * 4;
-  if (header < ip4Bytes || header + 8 > bytes) return false; // no quotable transport header
+  if (header < ip4Bytes || header > bytes) return false;
   const source = u8[at + ip4.source]!;
   const to = u8[at + ip4.to]!;
   if (source === 0 || source === 127 || source >= 224 || to === 0 || to >= 224) return false;
   if ((u8[at + ip4.fragment]! & 0x1f) !== 0 || u8[at + ip4.fragment + 1] !== 0) return false;
   if (u8[at + ip4.protocol] !== protocol.icmp) return true;
-  const type = u8[at + header]!;
+  const type = header < bytes ? u8[at + header]! : 3;
   // unreachable, quench, redirect, time exceeded, parameter problem; types nobody knows count as errors
   return type !== 3 && type !== 4 && type !== 5 && type !== 11 && type !== 12 && type <= 18;
 }
