@@ -70,6 +70,7 @@ export const CLOCK_BOOTTIME = 7;
 /** errno values worth a decision. */
 export const EPERM = 1;
 export const ENOENT = 2;
+export const ESRCH = 3;
 export const EINTR = 4;
 export const EIO = 5;
 export const ENXIO = 6;
@@ -94,6 +95,7 @@ export const EHOSTUNREACH = 113;
 const names: Readonly<Record<number, string>> = {
   [EPERM]: 'EPERM (not permitted)',
   [ENOENT]: 'ENOENT (no such file)',
+  [ESRCH]: 'ESRCH (no such entry)',
   [EINTR]: 'EINTR',
   [EIO]: 'EIO',
   [ENXIO]: 'ENXIO (no such device)',

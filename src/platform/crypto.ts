@@ -2,6 +2,7 @@
 // fixed inputs; of those that do, a benchmark of a few milliseconds takes the fastest. The portable provider is an
 // argument, as this folder may not know the protocol's.
 
+import { usageError } from '../util/errors.ts';
 import type { Libc } from './libc.ts';
 import type { CryptoLike } from './openssl.ts';
 import { opensslProviders } from './openssl.ts';
@@ -16,13 +17,18 @@ export type CryptoCandidate = {
 };
 export type CryptoChoice = { readonly provider: CryptoLike; readonly candidates: readonly CryptoCandidate[] };
 
-/** `only` names a provider ('openssl-raw', 'openssl-evp', or the fallback's name); otherwise the fastest wins. */
-export function chooseCrypto(libc: Libc, fallback: CryptoLike, only: string | null = null): CryptoChoice {
+/** `wanted`: 'auto' takes the fastest that is right; a name ('openssl-raw', 'openssl-evp', the fallback's) that one. */
+export function chooseCrypto(libc: Libc, fallback: CryptoLike, wanted = 'auto'): CryptoLike {
+  return compareCrypto(libc, fallback, wanted).provider;
+}
+
+/** The same with the reasons, for reports. */
+export function compareCrypto(libc: Libc, fallback: CryptoLike, wanted = 'auto'): CryptoChoice {
   const candidates: CryptoCandidate[] = [];
-  let best: CryptoLike = fallback;
+  let best: CryptoLike | null = null;
   let bestCost = Infinity;
-  for (const provider of only === fallback.name ? [] : opensslProviders(libc)) {
-    if (only !== null && provider.name !== only) continue;
+  for (const provider of wanted === fallback.name ? [] : opensslProviders(libc)) {
+    if (wanted !== 'auto' && provider.name !== wanted) continue;
     const failure = selfTest(libc, provider, fallback);
     const seal64 = failure === null ? measure(libc, provider, 64) : NaN;
     const seal1440 = failure === null ? measure(libc, provider, 1440) : NaN;
@@ -33,7 +39,14 @@ export function chooseCrypto(libc: Libc, fallback: CryptoLike, only: string | nu
       bestCost = seal64 + seal1440;
     }
   }
-  return { provider: best, candidates };
+  if (best === null && wanted !== 'auto' && wanted !== fallback.name) {
+    const why = candidates[0]?.failure ?? 'this process has no libcrypto that exports it';
+    throw usageError(
+      'crypto',
+      `crypto '${wanted}' cannot be used: ${why}; choose 'auto' or '${fallback.name}'`,
+    );
+  }
+  return { provider: best ?? fallback, candidates };
 }
 
 const lengths = [0, 1, 15, 16, 17, 64, 1420, 1440];

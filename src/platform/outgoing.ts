@@ -13,6 +13,15 @@ const withTos = 4;
 /** Arena offsets of one form: the header and the data of its control messages (0 when it has none of that kind). */
 type Form = { readonly header: number; segment: number; source: number; tos: number };
 
+/** One per thread and family, as its contents live for one call only: a socket may be rebound any number of times. */
+export function outgoing(libc: Libc, family: 4 | 6): Outgoing {
+  let made = known.get(libc);
+  if (made === undefined) known.set(libc, (made = { 4: null, 6: null }));
+  return (made[family] ??= new Outgoing(libc, family));
+}
+
+const known = new WeakMap<Libc, { 4: Outgoing | null; 6: Outgoing | null }>();
+
 export class Outgoing {
   readonly #libc: Libc;
   readonly #six: boolean;

@@ -9,7 +9,8 @@ import type { Libc } from './libc.ts';
 import * as c from './constants.ts';
 import { sockaddrIn, sockaddrIn6 } from './layout.ts';
 import type { EndpointLike, ReceiveSlot } from './slot.ts';
-import { Outgoing } from './outgoing.ts';
+import type { Outgoing } from './outgoing.ts';
+import { outgoing } from './outgoing.ts';
 
 export type { EndpointLike } from './slot.ts';
 export { ReceiveSlot } from './slot.ts';
@@ -73,7 +74,7 @@ export class Udp {
     this.maxSegments = maxSegments;
     this.#gso = maxSegments > 1;
     this.#word = libc.ffi.word(fd);
-    this.#out = new Outgoing(libc, family);
+    this.#out = outgoing(libc, family);
   }
 
   /** Whether `send` may be given several segments with profit. Turns false for good after EIO. */
@@ -175,11 +176,8 @@ function mayBlameSource(result: number): boolean {
 
 export function openUdp(libc: Libc, options: UdpOptions): Udp {
   const made = tryUdp(libc, options);
-  if (typeof made !== 'number') return made;
-  const where = `UDP port ${options.port} (IPv${options.family})`;
-  if (made === -c.EADDRINUSE)
-    throw new PlainError('port-in-use', `cannot listen on ${where}: in use; choose another listen port`);
-  throw new PlainError('udp-open', `cannot listen on ${where}: ${c.errnoText(made)}`);
+  if (typeof made === 'number') throw openError(options.family, options.port, made);
+  return made;
 }
 
 /**
@@ -192,16 +190,26 @@ export function openUdpPair(
 ): { v4: Udp | null; v6: Udp | null; port: number } {
   for (let attempt = 0; ; attempt++) {
     const four = tryUdp(libc, { ...options, family: 4 });
+    if (typeof four === 'number' && four !== -c.EAFNOSUPPORT) throw openError(4, options.port, four);
     const v4 = typeof four === 'number' ? null : four;
-    if (v4 === null && four !== -c.EAFNOSUPPORT) return openUdp(libc, { ...options, family: 4 }) as never;
     const six = tryUdp(libc, { ...options, family: 6, port: v4?.port ?? options.port });
     if (typeof six !== 'number') return { v4, v6: six, port: six.port };
-    const absent = six === -c.EAFNOSUPPORT || six === -c.EADDRNOTAVAIL;
-    if (absent && v4 !== null) return { v4, v6: null, port: v4.port };
+    if ((six === -c.EAFNOSUPPORT || six === -c.EADDRNOTAVAIL) && v4 !== null)
+      return { v4, v6: null, port: v4.port };
+    const port = v4?.port ?? options.port;
     v4?.close();
-    if (six === -c.EADDRINUSE && options.port === 0 && attempt < 100) continue;
-    return openUdp(libc, { ...options, family: 6 }) as never;
+    if (six !== -c.EADDRINUSE || options.port !== 0 || attempt === portAttempts)
+      throw openError(6, port, six);
   }
+}
+
+const portAttempts = 100;
+
+function openError(family: 4 | 6, port: number, result: number): PlainError {
+  const where = `UDP port ${port} (IPv${family})`;
+  if (result === -c.EADDRINUSE)
+    return new PlainError('port-in-use', `cannot listen on ${where}: in use; choose another listen port`);
+  return new PlainError('udp-open', `cannot listen on ${where}: ${c.errnoText(result)}`);
 }
 
 function tryUdp(libc: Libc, options: UdpOptions): Udp | number {
@@ -297,7 +305,7 @@ function sendsTo(libc: Libc, segments: number): boolean {
       source: local,
       sourceInterface: 0,
     };
-    const message = new Outgoing(libc, 4).message(
+    const message = outgoing(libc, 4).message(
       libc.scratch + 128,
       segments,
       1,

@@ -1,0 +1,317 @@
+// rtnetlink without processes: links, addresses, routes and rules, and a descriptor that wakes when a link changes.
+// Results are >= 0 or -errno; names are interface names. The kernel answers a request before `write` returns, so nothing
+// here waits.
+
+import type { Word } from './ffi/ffi.ts';
+import type { Libc } from './libc.ts';
+import {
+  AF_INET,
+  AF_INET6,
+  AF_NETLINK,
+  EEXIST,
+  ENOBUFS,
+  ENODEV,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOCK_RAW,
+  errnoText,
+} from './constants.ts';
+import { sockaddrNl } from './layout.ts';
+import type { Reply } from './message.ts';
+import { Message, attributes, bytesOf, replies, textOf } from './message.ts';
+
+const NLMSG_ERROR = 2;
+const NLM_F_ACK = 4;
+const NLM_F_REPLACE = 0x100;
+const NLM_F_CREATE = 0x400;
+const RTM_NEWLINK = 16;
+const RTM_DELLINK = 17;
+const RTM_GETLINK = 18;
+const RTM_NEWADDR = 20;
+const RTM_DELADDR = 21;
+const RTM_NEWROUTE = 24;
+const RTM_DELROUTE = 25;
+const RTM_GETROUTE = 26;
+const RTM_NEWRULE = 32;
+const RTM_DELRULE = 33;
+const RTMGRP_LINK = 1;
+const IFF_UP = 1;
+const IFLA_IFNAME = 3;
+const IFLA_MTU = 4;
+const IFLA_TXQLEN = 13;
+const IFA_ADDRESS = 1;
+const IFA_LOCAL = 2;
+const IFA_F_NODAD = 2;
+const RTA_DST = 1;
+const RTA_OIF = 4;
+const RTA_GATEWAY = 5;
+const RTA_PRIORITY = 6;
+const RTA_PREFSRC = 7;
+const RTA_TABLE = 15;
+const RTA_MARK = 16;
+const RT_TABLE_MAIN = 254;
+const RTPROT_STATIC = 4;
+const RT_SCOPE_UNIVERSE = 0;
+const RT_SCOPE_LINK = 253;
+const RT_SCOPE_NOWHERE = 255;
+const RTN_UNICAST = 1;
+const FR_ACT_TO_TBL = 1;
+const FIB_RULE_INVERT = 2;
+const FRA_PRIORITY = 6;
+const FRA_FWMARK = 10;
+const FRA_SUPPRESS_PREFIXLEN = 14;
+const FRA_TABLE = 15;
+const replyBytes = 32768;
+
+export type Link = {
+  readonly index: number;
+  readonly name: string;
+  readonly mtu: number;
+  readonly isUp: boolean;
+};
+export type Prefix = { readonly family: 4 | 6; readonly address: Uint8Array; readonly prefix: number };
+export type Route = Prefix & {
+  readonly interface: string;
+  readonly gateway?: Uint8Array;
+  readonly metric?: number;
+  readonly table?: number;
+};
+export type Rule = {
+  readonly family: 4 | 6;
+  readonly table: number;
+  readonly priority?: number;
+  readonly mark?: number;
+  /** Matches what does *not* bear the mark. */
+  readonly invert?: boolean;
+  /** Ignore routes of this prefix length or shorter: 0 hides a default route. */
+  readonly suppressPrefix?: number;
+};
+/** What the kernel would do with a packet. */
+export type RouteAnswer = {
+  readonly interfaceIndex: number;
+  readonly gateway: Uint8Array | null;
+  readonly source: Uint8Array | null;
+};
+
+export class Netlink {
+  readonly #libc: Libc;
+  readonly #message: Message;
+  readonly #reply: number;
+  readonly #fd: number;
+  readonly #word: Word;
+  #watch = -1;
+  #watchWord: Word = 0;
+  #sequence = 0;
+
+  constructor(libc: Libc) {
+    this.#libc = libc;
+    this.#message = new Message(libc.arena);
+    this.#reply = libc.arena.alloc(replyBytes);
+    this.#fd = openSocket(libc, 0, 0);
+    this.#word = libc.ffi.word(this.#fd);
+  }
+
+  /** The link, or null when there is none of that name. */
+  link(name: string): Link | null {
+    const message = this.#message.begin(RTM_GETLINK, 0).u8(0, 0).u16(0).u32(0, 0, 0);
+    let found: Link | null = null;
+    this.#transact(message.attributeText(IFLA_IFNAME, name), reply => {
+      if (reply.type === RTM_NEWLINK) found = linkOf(reply);
+    });
+    return found;
+  }
+
+  /** 0 when there is no such interface. */
+  interfaceIndex(name: string): number {
+    return this.link(name)?.index ?? 0;
+  }
+
+  linkUp(name: string): number {
+    return this.#setLink(name, IFF_UP, message => message);
+  }
+
+  linkDown(name: string): number {
+    return this.#setLink(name, 0, message => message);
+  }
+
+  setMtu(name: string, mtu: number): number {
+    return this.#setLink(name, null, message => message.attribute32(IFLA_MTU, mtu));
+  }
+
+  setTxQueueLen(name: string, packets: number): number {
+    return this.#setLink(name, null, message => message.attribute32(IFLA_TXQLEN, packets));
+  }
+
+  deleteLink(name: string): number {
+    const index = this.interfaceIndex(name);
+    if (index === 0) return -ENODEV;
+    return this.#transact(this.#message.begin(RTM_DELLINK, NLM_F_ACK).u8(0, 0).u16(0).u32(index, 0, 0));
+  }
+
+  /** Adding an address that is there already is a success. */
+  addAddress(name: string, address: Prefix): number {
+    const result = this.#address(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, name, address);
+    return result === -EEXIST ? 0 : result;
+  }
+
+  deleteAddress(name: string, address: Prefix): number {
+    return this.#address(RTM_DELADDR, 0, name, address);
+  }
+
+  /** Replaces a route to the same prefix with the same metric. */
+  addRoute(route: Route): number {
+    return this.#route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route);
+  }
+
+  deleteRoute(route: Route): number {
+    return this.#route(RTM_DELROUTE, 0, route);
+  }
+
+  /** Null when there is no route. `mark` asks as a socket with that SO_MARK would. */
+  route(family: 4 | 6, address: Uint8Array, mark = 0): RouteAnswer | null {
+    const bits = family === 4 ? 32 : 128;
+    const message = this.#message.begin(RTM_GETROUTE, 0).u8(familyOf(family), bits, 0, 0, 0, 0, 0, 0).u32(0);
+    message.attribute(RTA_DST, address.subarray(0, bits / 8));
+    if (mark !== 0) message.attribute32(RTA_MARK, mark);
+    let answer: RouteAnswer | null = null;
+    this.#transact(message, reply => {
+      if (reply.type !== RTM_NEWROUTE) return;
+      const found = attributes(reply.body, 12);
+      const gateway = found.get(RTA_GATEWAY);
+      const source = found.get(RTA_PREFSRC);
+      answer = {
+        interfaceIndex: found.get(RTA_OIF)?.getUint32(0, true) ?? 0,
+        gateway: gateway === undefined ? null : bytesOf(gateway),
+        source: source === undefined ? null : bytesOf(source),
+      };
+    });
+    return answer;
+  }
+
+  addRule(rule: Rule): number {
+    return this.#rule(RTM_NEWRULE, NLM_F_CREATE | 0x200, rule); // 0x200: EXCL, or the kernel adds twins
+  }
+
+  deleteRule(rule: Rule): number {
+    return this.#rule(RTM_DELRULE, 0, rule);
+  }
+
+  /** A descriptor that becomes readable when any link changes; then `drainLinks` and look at `link` again. */
+  watchLinks(): number {
+    if (this.#watch < 0) {
+      this.#watch = openSocket(this.#libc, SOCK_NONBLOCK, RTMGRP_LINK);
+      this.#watchWord = this.#libc.ffi.word(this.#watch);
+    }
+    return this.#watch;
+  }
+
+  /** Makes the descriptor quiet. An overrun (ENOBUFS) only says that something was missed, and all is read afresh. */
+  drainLinks(): void {
+    if (this.#watch < 0) return;
+    for (let turns = 0; turns < 1000; turns++) {
+      const bytes = this.#libc.read(this.#watchWord, this.#reply, replyBytes);
+      if (bytes < 0 && bytes !== -ENOBUFS) return;
+    }
+  }
+
+  close(): void {
+    this.#libc.close(this.#fd);
+    if (this.#watch >= 0) this.#libc.close(this.#watch);
+    this.#watch = -1;
+  }
+
+  #setLink(name: string, flags: number | null, fill: (message: Message) => Message): number {
+    const index = this.interfaceIndex(name);
+    if (index === 0) return -ENODEV;
+    const message = this.#message.begin(RTM_NEWLINK, NLM_F_ACK).u8(0, 0).u16(0);
+    message.u32(index, flags ?? 0, flags === null ? 0 : IFF_UP);
+    return this.#transact(fill(message));
+  }
+
+  #address(type: number, flags: number, name: string, address: Prefix): number {
+    const index = this.interfaceIndex(name);
+    if (index === 0) return -ENODEV;
+    const bytes = address.address.subarray(0, address.family === 4 ? 4 : 16);
+    // Without NODAD an IPv6 address of a link that has no neighbours would be tentative for a second.
+    const nodad = address.family === 6 && type === RTM_NEWADDR ? IFA_F_NODAD : 0;
+    const message = this.#message.begin(type, flags | NLM_F_ACK);
+    message.u8(familyOf(address.family), address.prefix, nodad, 0).u32(index);
+    return this.#transact(message.attribute(IFA_LOCAL, bytes).attribute(IFA_ADDRESS, bytes));
+  }
+
+  #route(type: number, flags: number, route: Route): number {
+    const index = this.interfaceIndex(route.interface);
+    if (index === 0) return -ENODEV;
+    const table = route.table ?? RT_TABLE_MAIN;
+    const message = this.#message.begin(type, flags | NLM_F_ACK);
+    message.u8(familyOf(route.family), route.prefix, 0, 0, table < 256 ? table : 0);
+    if (type === RTM_DELROUTE)
+      message.u8(0, RT_SCOPE_NOWHERE, 0); // any protocol, scope and type
+    else if (route.family === 4 && route.gateway === undefined)
+      message.u8(RTPROT_STATIC, RT_SCOPE_LINK, RTN_UNICAST);
+    else message.u8(RTPROT_STATIC, RT_SCOPE_UNIVERSE, RTN_UNICAST);
+    message.u32(0);
+    const bytes = route.family === 4 ? 4 : 16;
+    if (route.prefix > 0) message.attribute(RTA_DST, route.address.subarray(0, bytes));
+    message.attribute32(RTA_OIF, index).attribute32(RTA_TABLE, table);
+    if (route.gateway !== undefined) message.attribute(RTA_GATEWAY, route.gateway.subarray(0, bytes));
+    if (route.metric !== undefined) message.attribute32(RTA_PRIORITY, route.metric);
+    return this.#transact(message);
+  }
+
+  #rule(type: number, flags: number, rule: Rule): number {
+    const message = this.#message.begin(type, flags | NLM_F_ACK);
+    message.u8(familyOf(rule.family), 0, 0, 0, rule.table < 256 ? rule.table : 0, 0, 0, FR_ACT_TO_TBL);
+    message.u32(rule.invert === true ? FIB_RULE_INVERT : 0).attribute32(FRA_TABLE, rule.table);
+    if (rule.priority !== undefined) message.attribute32(FRA_PRIORITY, rule.priority);
+    if (rule.mark !== undefined) message.attribute32(FRA_FWMARK, rule.mark);
+    if (rule.suppressPrefix !== undefined) message.attribute32(FRA_SUPPRESS_PREFIXLEN, rule.suppressPrefix);
+    return this.#transact(message);
+  }
+
+  /** Sends and reads the answer: an acknowledgement, an error, or one object passed to `each`. */
+  #transact(message: Message, each: (reply: Reply) => void = () => {}): number {
+    const { arena } = this.#libc;
+    const sequence = ++this.#sequence;
+    const sent = this.#libc.write(this.#word, message.at, message.finish(sequence));
+    if (sent < 0) return sent;
+    for (;;) {
+      const bytes = this.#libc.read(this.#word, this.#reply, replyBytes);
+      if (bytes < 0) return bytes;
+      for (const reply of replies(arena, this.#reply, bytes)) {
+        if (reply.sequence !== sequence) continue; // the answer of a request we gave up on
+        if (reply.type === NLMSG_ERROR) return reply.body.getInt32(0, true);
+        each(reply);
+        return 0;
+      }
+    }
+  }
+}
+
+function familyOf(family: 4 | 6): number {
+  return family === 4 ? AF_INET : AF_INET6;
+}
+
+function linkOf(reply: Reply): Link {
+  const found = attributes(reply.body, 16);
+  const name = found.get(IFLA_IFNAME);
+  return {
+    index: reply.body.getInt32(4, true),
+    isUp: (reply.body.getUint32(8, true) & IFF_UP) !== 0,
+    name: name === undefined ? '' : textOf(name),
+    mtu: found.get(IFLA_MTU)?.getUint32(0, true) ?? 0,
+  };
+}
+
+function openSocket(libc: Libc, flags: number, groups: number): number {
+  const fd = libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | flags, 0);
+  if (fd < 0) throw new Error(`netlink socket: ${errnoText(fd)}`);
+  const at = libc.scratch + 64;
+  libc.arena.u8.fill(0, at, at + sockaddrNl.bytes);
+  libc.arena.view.setUint16(at + sockaddrNl.family, AF_NETLINK, true);
+  libc.arena.view.setUint32(at + sockaddrNl.groups, groups, true);
+  const bound = libc.bind(fd, at, sockaddrNl.bytes);
+  if (bound >= 0) return fd;
+  libc.close(fd);
+  throw new Error(`netlink bind: ${errnoText(bound)}`);
+}
