@@ -3,7 +3,7 @@ import { BLAKE2s } from '@stablelib/blake2s';
 import { isZero, toHex } from '../../src/util/bytes.ts';
 import { CookieChecker, CookieGenerator, cookieReplyBytes } from '../../src/wireguard/cookie.ts';
 import { Endpoint } from '../../src/wireguard/endpoint.ts';
-import { rng as seeded } from '../fixtures/rng.ts';
+import { seeded } from '../fixtures/rng.ts';
 
 const ascii = (text: string): Uint8Array => Uint8Array.from(text, c => c.charCodeAt(0));
 

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { Endpoint } from '../../src/wireguard/endpoint.ts';
 import { RateLimiter } from '../../src/wireguard/ratelimiter.ts';
-import { rng as seeded, seedOr } from '../fixtures/rng.ts';
+import { seeded, seedOf } from '../fixtures/rng.ts';
 
 function from4(...address: number[]): Endpoint {
   const endpoint = new Endpoint();
@@ -66,7 +66,7 @@ t.test('M9 one bucket per IPv6 /64', async t => {
   t.equal(passed(limiter, 0, from6(0, 0), 9), 5, 'families do not meet');
 });
 
-const seed = seedOr(11);
+const seed = seedOf(11);
 t.test(
   `M9 a million addresses do not grow the table, and the old ones are collected (seed ${seed})`,
   async t => {
