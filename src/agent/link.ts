@@ -128,6 +128,22 @@ function gone(): PlainError {
   return new PlainError('dataplane-gone', 'the data plane has stopped: see the log line before this one');
 }
 
+/** The options and nothing else that their bearer may carry along: a worker's data must be cloneable. */
+function plain(options: DataplaneOptions): DataplaneOptions {
+  const known = [
+    'ifname',
+    'mtu',
+    'tunDevice',
+    'tunFd',
+    'offload',
+    'ffi',
+    'crypto',
+    'linkUp',
+    'maxPeers',
+  ] as const;
+  return Object.fromEntries(known.map(name => [name, options[name]])) as unknown as DataplaneOptions;
+}
+
 /** Opens the TUN and starts the worker; rejects with one clear line when it cannot. */
 export async function startDataplane(options: DataplaneOptions): Promise<DataplaneLink> {
   const ffi = await loadFfi(options.ffi);
@@ -135,7 +151,12 @@ export async function startDataplane(options: DataplaneOptions): Promise<Datapla
   const libc = new Libc(ffi, new Arena(memory.buffer));
   const wake = new Wake(libc);
   const { port1, port2 } = new MessageChannel();
-  const seed: DataplaneSeed = { sallyportDataplane: true, options, port: port2, wakeFd: wake.fd };
+  const seed: DataplaneSeed = {
+    sallyportDataplane: true,
+    options: plain(options),
+    port: port2,
+    wakeFd: wake.fd,
+  };
   // From source the worker has its own module; the bundle is one file and starts itself again.
   const here = import.meta.url;
   const entry = here.endsWith('.ts') ? new URL('./dataplane.ts', here) : new URL(here);
