@@ -115,8 +115,7 @@ export function start(facts: StartFacts): Outcome {
 }
 
 export type Admission =
-  | { readonly admitted: true; readonly effects: readonly Effect[]; readonly gates: readonly HeldGate[] }
-  | ({ readonly admitted: false } & Outcome);
+  { readonly admitted: true; readonly effects: readonly Effect[] } | ({ readonly admitted: false } & Outcome);
 
 /** May this attempt be looked at? If so it is counted first, on every gate. A decoy login has a source gate only. */
 export function admit(
@@ -136,24 +135,29 @@ export function admit(
   const effects: Effect[] = after.map(({ key, gate }) => ({ do: 'gate', key, gate }));
   if (login === null || login.steps[0]?.includes(method) !== true)
     return { admitted: false, effects: [...effects, ...denial(login, method)], answer: { say: 'denied' } };
-  return { admitted: true, effects, gates: after };
+  return { admitted: true, effects };
 }
 
 export function settleWrong(login: LoginState, method: string): Outcome {
   return { effects: denial(login, method), answer: { say: 'denied' } };
 }
 
-/** One step proved: the attempt is taken back, and the login moves on. `login.steps` empty means: grant. */
+/**
+ * One step proved, the login moves on; `login.steps` empty means: grant. Only the last step clears the gates (`gates` are then
+ * the current ones). An earlier one restores them as they were before this attempt: otherwise somebody who holds the first
+ * factor could buy fresh guesses at the second.
+ */
 export function settleRight(
   login: LoginState,
   method: string,
   gates: readonly HeldGate[],
 ): Outcome & { readonly login: LoginState } {
   const next: LoginState = { ...login, steps: login.steps.slice(1), done: [...login.done, method] };
+  const cleared = next.steps.length === 0;
   const effects: Effect[] = gates.map(({ kind, key, gate }) => ({
     do: 'gate',
     key,
-    gate: succeeded(kind, gate),
+    gate: cleared ? succeeded(kind, gate) : gate,
   }));
   effects.push({ do: 'save', login: next });
   return { effects, answer: { say: 'next', login: next }, login: next };

@@ -7,7 +7,8 @@ import type { Policy } from '../policy.ts';
 import type { Database, Row } from './database.ts';
 
 export type SessionStatus = 'pending' | 'active' | 'ended';
-export type GrantState = 'sent' | 'acked' | 'refused' | 'ended';
+/** `live`: the agent has seen a handshake under it. */
+export type GrantState = 'sent' | 'acked' | 'live' | 'refused' | 'ended';
 
 export interface Session {
   readonly id: string;
@@ -169,7 +170,7 @@ export class SessionStore {
   grantsFor(agent: string, now: number): { grant: StoredGrant; session: Session }[] {
     const sql =
       'SELECT s.*, g.text AS g_text, g.state AS g_state, g.code AS g_code FROM grants g JOIN sessions s ON s.id = g.session_id ' +
-      "WHERE g.agent_id = ? AND g.state IN ('sent', 'acked') AND s.status <> 'ended' AND s.expires_at > ? ORDER BY s.epoch";
+      "WHERE g.agent_id = ? AND g.state IN ('sent', 'acked', 'live') AND s.status <> 'ended' AND s.expires_at > ? ORDER BY s.epoch";
     return this.#db.all(sql, agent, now).map(row => ({
       session: toSession(row)!,
       grant: toGrant({

@@ -1,0 +1,158 @@
+// Enrolment, of devices (through the Proxy) and of agents (on Core's own listener): a one-time token becomes a registered
+// public key. Private keys never come here. What goes out is a configuration without a PSK.
+
+import type {
+  AgentEnrolAnswer,
+  AgentEnrolRequest,
+  EnrolAnswer,
+  EnrolledLocation,
+  EnrolRequest,
+  TunnelConfig,
+} from '../control/messages.ts';
+import { formatPrefix, network, parsePrefix } from '../control/prefix.ts';
+import { fromBase64, isZero, toBase64 } from '../util/bytes.ts';
+import { hashToken, newId } from './ids.ts';
+import type { Random } from './ids.ts';
+import { hostAddress, mayUse, stepsOf } from './policy.ts';
+import { agentConfig } from './sessions.ts';
+import type { Device, User } from './store/people.ts';
+import type { Location } from './store/places.ts';
+import type { Store } from './store/store.ts';
+
+export type EnrolRefusal = 'bad-token' | 'key-taken' | 'bad-key' | 'network-full';
+export type Enrolled<T> =
+  { readonly ok: true; readonly answer: T } | { readonly ok: false; readonly code: EnrolRefusal };
+
+const devicesMax = 65_536;
+
+export function enrolDevice(
+  store: Store,
+  request: EnrolRequest,
+  source: string,
+  now: number,
+  random: Random,
+  connected: ReadonlySet<string>,
+): Enrolled<EnrolAnswer> {
+  if (isZero(fromBase64(request.devicePublicKey)!)) return { ok: false, code: 'bad-key' };
+  return store.db.transaction(() => {
+    const known = store.people.deviceWithKey(request.devicePublicKey);
+    if (known !== undefined || store.places.agentWithKey(request.devicePublicKey) !== undefined)
+      return refuse('key-taken'); // before the token is used: a repeated request must not burn a second one
+    const token = store.logins.useToken(hashToken(request.token), 'enrol', now);
+    const user = token === null ? undefined : store.people.user(token.subject);
+    if (user === undefined || user.disabled) return refuse('bad-token');
+    if (store.people.devices().length >= devicesMax) return refuse('network-full');
+    const id = newId('d', random);
+    store.people.addDevice(id, user.id, request.name, request.devicePublicKey, now);
+    const device = store.people.device(id)!;
+    const locations = locationsFor(store, user, device, connected);
+    if (locations === null) throw new NetworkFull(); // rolls back, and the token stays good
+    store.audit.append(now, { what: 'device.enrolled', who: user.name, device: request.name, from: source });
+    return { ok: true as const, answer: { device: id, user: user.name, locations } };
+  });
+}
+
+export class NetworkFull extends Error {}
+
+export function enrolAgent(
+  store: Store,
+  request: AgentEnrolRequest,
+  source: string,
+  now: number,
+  random: Random,
+): Enrolled<AgentEnrolAnswer> {
+  if (isZero(fromBase64(request.wgPublicKey)!)) return { ok: false, code: 'bad-key' };
+  return store.db.transaction(() => {
+    if (
+      store.places.agentWithKey(request.wgPublicKey) !== undefined ||
+      store.people.deviceWithKey(request.wgPublicKey) !== undefined
+    )
+      return refuse('key-taken');
+    const token = store.logins.useToken(hashToken(request.joinToken), 'join', now);
+    const location = token === null ? undefined : store.places.location(token.subject);
+    if (token === null || location === undefined) return refuse('bad-token');
+    const id = newId('a', random);
+    store.places.addAgent(
+      {
+        id,
+        location: location.id,
+        name: request.name,
+        wgPublic: request.wgPublicKey,
+        signPublic: request.signPublicKey,
+        kemPublic: request.kemPublicKey,
+        endpoint: token.details['endpoint'] ?? null,
+      },
+      now,
+    );
+    store.audit.append(now, {
+      what: 'agent.enrolled',
+      who: `agent ${id}`,
+      location: location.name,
+      from: source,
+    });
+    const answer: AgentEnrolAnswer = {
+      agentId: id,
+      location: location.id,
+      coreKeys: [toBase64(store.signKey.publicKey)],
+      config: agentConfig(location),
+    };
+    return { ok: true as const, answer };
+  });
+}
+
+/** Every location the user may use, with an address in each; null when a network has none left. */
+function locationsFor(
+  store: Store,
+  user: User,
+  device: Device,
+  connected: ReadonlySet<string>,
+): EnrolledLocation[] | null {
+  const result: EnrolledLocation[] = [];
+  for (const location of store.places.locations()) {
+    if (!mayUse(location.settings, user.groups)) continue;
+    const config = tunnelConfig(store, location, device.id, connected);
+    if (config === null) return null;
+    result.push({
+      id: location.id,
+      name: location.name,
+      mfa: 'internal',
+      methods: [...new Set(stepsOf(location.settings).flat())],
+      proofKey: location.proofPublic,
+      kem: location.settings.allowX25519 === true ? 'x25519-allowed' : 'xwing',
+      config,
+    });
+  }
+  return result;
+}
+
+/** The tunnel of one device at one location, gateways that are connected first. */
+export function tunnelConfig(
+  store: Store,
+  location: Location,
+  device: string,
+  connected: ReadonlySet<string>,
+): TunnelConfig | null {
+  const { settings } = location;
+  const host = store.places.allocate(location, device);
+  if (host === null) return null;
+  const agents = store.places.agents(location.id);
+  const ordered = [
+    ...agents.filter(agent => connected.has(agent.id)),
+    ...agents.filter(agent => !connected.has(agent.id)),
+  ];
+  return {
+    addresses: [hostAddress(settings, host)],
+    dns: settings.dns ?? [],
+    mtu: settings.mtu ?? 1420,
+    allowedIps: settings.allowedIps ?? [formatPrefix(network(parsePrefix(settings.network)!))],
+    keepalive: settings.keepalive ?? 25,
+    gateways: ordered.flatMap(agent => {
+      const endpoint = agent.endpoint ?? settings.endpoint;
+      return endpoint === undefined ? [] : [{ publicKey: agent.wgPublic, endpoint }];
+    }),
+  };
+}
+
+function refuse(code: EnrolRefusal): { ok: false; code: EnrolRefusal } {
+  return { ok: false, code };
+}

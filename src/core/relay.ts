@@ -1,0 +1,116 @@
+// Core's side of the relay: it connects OUT to a Proxy, so Core needs no open port towards the public network, and answers the
+// client requests that come down that channel. One Relay per Proxy.
+
+import { Dialer } from '../control/channel.ts';
+import type { Channel } from '../control/channel.ts';
+import type { Log } from '../control/log.ts';
+import { paths, readRelayRequest, relayProtocol } from '../control/messages.ts';
+import type { RelayAnswer, RelayRequest } from '../control/messages.ts';
+import type { Api } from './api.ts';
+
+export interface RelayOptions {
+  readonly api: Pick<Api, 'handle'>;
+  /** `ws://` or `wss://` of the Proxy's Core listener, without a path. */
+  readonly url: string;
+  readonly token: string;
+  readonly ca?: string | undefined;
+  readonly log: Log;
+  readonly delay?: (attempt: number, random: () => number) => number;
+}
+
+type RelayChannel = Channel<RelayRequest, RelayAnswer>;
+
+const inFlightMax = 512;
+const streamsMax = 4096;
+
+export class Relay {
+  readonly #o: RelayOptions;
+  readonly #dialer: Dialer<RelayRequest, RelayAnswer>;
+  #inFlight = 0;
+
+  constructor(options: RelayOptions) {
+    this.#o = options;
+    const { url, token, ca, log, delay } = options;
+    this.#dialer = new Dialer<RelayRequest, RelayAnswer>({
+      url: url.replace(/\/+$/, '') + paths.relay,
+      protocol: relayProtocol,
+      headers: { authorization: `Bearer ${token}` },
+      ca,
+      read: readRelayRequest,
+      opened: channel => this.#opened(channel),
+      lost: (why, retryInMs) => log.warn('proxy away', { url, why, retryInMs: Math.round(retryInMs) }),
+      ...(delay === undefined ? {} : { delay }),
+    });
+  }
+
+  start(): void {
+    this.#dialer.start();
+  }
+
+  stop(): void {
+    this.#dialer.stop();
+  }
+
+  #opened(channel: RelayChannel): void {
+    this.#o.log.info('proxy connected', { url: this.#o.url });
+    const streams = new Map<number, () => void>();
+    channel.handle({
+      frame: frame => {
+        switch (frame.type) {
+          case 'request':
+            void this.#request(channel, streams, frame);
+            break;
+          case 'abort':
+            streams.get(frame.n)?.();
+            streams.delete(frame.n);
+            break;
+          case 'ping':
+            channel.send({ type: 'pong', n: frame.n });
+            break;
+          default:
+            frame satisfies never;
+        }
+      },
+      closed: () => {
+        for (const stop of streams.values()) stop();
+        streams.clear();
+      },
+    });
+  }
+
+  async #request(
+    channel: RelayChannel,
+    streams: Map<number, () => void>,
+    frame: Extract<RelayRequest, { type: 'request' }>,
+  ): Promise<void> {
+    const { n } = frame;
+    if (this.#inFlight >= inFlightMax || streams.size >= streamsMax) {
+      channel.send({
+        type: 'response',
+        n,
+        status: 503,
+        body: '{"error":{"code":"busy","message":"Core is busy: try again"}}',
+      });
+      return;
+    }
+    this.#inFlight++;
+    const reply = await this.#o.api.handle(frame).finally(() => this.#inFlight--);
+    if ('status' in reply) {
+      channel.send({ type: 'response', n, status: reply.status, body: reply.body });
+      return;
+    }
+    let over = false;
+    // The stream is opened before the first event, which comes from inside of `stream`.
+    channel.send({ type: 'stream', n });
+    const stop = reply.stream(event => {
+      channel.send({ type: 'event', n, event: event.event, data: JSON.stringify(event) });
+      if (event.event !== 'ended') return;
+      over = true;
+      streams.delete(n);
+      channel.send({ type: 'end', n });
+    });
+    if (stop === null) channel.send({ type: 'end', n });
+    else if (!over && channel.isOpen) streams.set(n, stop);
+    else stop();
+  }
+}

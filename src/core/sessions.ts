@@ -1,0 +1,458 @@
+// Sessions: from an accepted login to the typed reason of the end. A session is committed as active only after an agent has
+// acknowledged its grant; renewals, snapshots, supersession, revocation and expiry all go through here, and everybody who
+// watches a session is told. No sockets and no timers: agents are reached through the hub, time comes with `tick(now)`.
+
+import type { GrantRefusal } from '../control/grant.ts';
+import type { Log } from '../control/log.ts';
+import type { AgentConfig, Counters, SessionEvent, SessionInfo, SessionStats } from '../control/messages.ts';
+import type { EndReason } from '../control/reasons.ts';
+import { leaseEnd, mint } from './grants.ts';
+import { Hub } from './hub.ts';
+import type { HeldGrant, HubEvents } from './hub.ts';
+import { hashToken, newId, newToken } from './ids.ts';
+import type { Random } from './ids.ts';
+import type { LoginState } from './login.ts';
+import { gatewayAddress, mayUse, policyOf } from './policy.ts';
+import type { Location } from './store/places.ts';
+import type { Session, StoredGrant } from './store/sessions.ts';
+import type { Store } from './store/store.ts';
+
+export interface Authorised {
+  readonly ok: true;
+  readonly session: Session;
+  /** The PSK sealed to the client. */
+  readonly granted: string;
+  readonly loginDigest: string;
+  readonly token: string;
+}
+
+export type NotAuthorised = {
+  readonly ok: false;
+  readonly code: 'no-agent' | 'agent-timeout' | 'agent-refused' | 'network-full' | 'kem-refused' | 'denied';
+  /** With `agent-refused`: the agent's code. */
+  readonly detail?: GrantRefusal;
+};
+
+interface Waiter {
+  readonly deadline: number;
+  readonly ack: 'one' | 'all';
+  readonly asked: ReadonlySet<string>;
+  readonly acked: Set<string>;
+  readonly refused: Map<string, GrantRefusal>;
+  readonly done: (result: 'acked' | 'timeout' | 'ended' | GrantRefusal) => void;
+}
+
+type Watcher = (event: SessionEvent) => void;
+
+const ackWithinMs = 5000;
+const scanEveryMs = 2000;
+const warnAtMs = [600_000, 120_000];
+const watchersPerSession = 8;
+
+/** Ends that one agent sees by itself: they end the session only where no other agent still carries it. */
+const localReasons: ReadonlySet<EndReason> = new Set<EndReason>([
+  'stale',
+  'idle',
+  'unclaimed',
+  'lease',
+  'roamed',
+  'agent-stopped',
+]);
+
+export interface SessionsOptions {
+  readonly store: Store;
+  readonly clock: () => number;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+export class Sessions implements HubEvents {
+  readonly hub: Hub;
+  readonly #store: Store;
+  readonly #clock: () => number;
+  readonly #random: Random;
+  readonly #log: Log;
+  readonly #waiters = new Map<string, Waiter>();
+  readonly #watchers = new Map<string, Set<Watcher>>();
+  #scannedAt = 0;
+
+  constructor(options: SessionsOptions) {
+    this.#store = options.store;
+    this.#clock = options.clock;
+    this.#random = options.random;
+    this.#log = options.log;
+    this.hub = new Hub(this);
+    // A session that was pending when Core stopped was never answered for: nobody knows its key.
+    for (const session of this.#store.sessions.live())
+      if (session.status === 'pending') this.end(session.id, 'policy', 'core');
+  }
+
+  /**
+   * Grants a fully proved login. `commit` runs in the transaction that records the session: it uses the codes up and saves
+   * the login, and answers false when somebody was faster. Nothing of it happens when no agent is there.
+   */
+  async authorise(
+    login: LoginState,
+    source: string,
+    commit: () => boolean,
+  ): Promise<Authorised | NotAuthorised> {
+    const location = this.#store.places.location(login.location);
+    if (location === undefined) return { ok: false, code: 'denied' };
+    const connected = this.hub.connected(location.id);
+    if (connected.length === 0) return { ok: false, code: 'no-agent' };
+    const host = this.#store.places.allocate(location, login.device);
+    if (host === null) return { ok: false, code: 'network-full' };
+    const now = this.#clock();
+    const id = newId('s', this.#random);
+    const epoch = this.#store.sessions.nextEpoch(location.id, login.deviceKey);
+    const agents = this.#store.places.agents(location.id);
+    const order = { id, epoch, login, location, agents, host, now };
+    const minted = await mint(order, this.#store.signKey.privateKey, this.#random);
+    if (minted === null) return { ok: false, code: 'kem-refused' };
+    const asked = minted.grants.filter(({ agent }) => this.hub.isConnected(agent));
+    if (asked.length === 0) return { ok: false, code: 'no-agent' };
+    const token = newToken('sps', this.#random);
+    const session: Session = {
+      id,
+      location: location.id,
+      device: login.device,
+      deviceKey: login.deviceKey,
+      user: login.user,
+      epoch,
+      status: 'pending',
+      methods: login.done,
+      tokenHash: hashToken(token),
+      policy: policyOf(location.settings),
+      createdAt: now,
+      confirmedAt: null,
+      expiresAt: minted.expiresAt,
+      leaseUntil: minted.leaseUntil,
+      endedAt: null,
+      reason: null,
+      rx: 0,
+      tx: 0,
+      handshakes: 0,
+    };
+    const recorded = this.#store.db.transaction(() => {
+      // Looked at again: minting took a moment in which an administrator may have acted.
+      if (!this.#permitted(session) || !commit()) return false;
+      this.#store.sessions.add(session, minted.grants);
+      return true;
+    });
+    if (!recorded) return { ok: false, code: 'denied' };
+    const result = await this.#askAgents(session, asked);
+    if (result === 'acked' && this.#activate(session, location, source))
+      return { ok: true, session, granted: minted.forClient, loginDigest: minted.loginDigest, token };
+    this.end(id, 'policy', 'core');
+    if (result === 'timeout') return { ok: false, code: 'agent-timeout' };
+    if (result === 'acked' || result === 'ended') return { ok: false, code: 'denied' };
+    return { ok: false, code: 'agent-refused', detail: result };
+  }
+
+  /** Ends a session everywhere. False when it had ended before. */
+  end(id: string, reason: EndReason, who: string): boolean {
+    const session = this.#store.sessions.session(id);
+    if (session === undefined || session.status === 'ended') return false;
+    const now = this.#clock();
+    const holders = this.#store.sessions
+      .grants(id)
+      .filter(grant => grant.state !== 'ended' && grant.state !== 'refused');
+    this.#store.db.transaction(() => {
+      this.#store.sessions.end(id, reason, now);
+      this.#audit('session.ended', session, who, { reason });
+    });
+    for (const { agent } of holders)
+      this.hub.revoke(agent, id, session.deviceKey, session.epoch, reason, now);
+    this.#over(session, reason);
+    return true;
+  }
+
+  /** Ends every live session that matches. */
+  endWhere(matches: (session: Session) => boolean, reason: EndReason, who: string): number {
+    const ended = this.#store.sessions.live().filter(matches);
+    for (const session of ended) this.end(session.id, reason, who);
+    return ended.length;
+  }
+
+  /** After users, devices, groups or locations changed: ends what is no longer permitted. */
+  enforce(who: string): number {
+    return this.endWhere(session => !this.#permitted(session), 'policy', who);
+  }
+
+  info(session: Session): SessionInfo {
+    return {
+      id: session.id,
+      location: session.location,
+      expiresAt: session.expiresAt,
+      now: this.#clock(),
+      stale: session.policy.staleAfter,
+      idle: session.policy.idleAfter,
+      claim: session.policy.claimWithin,
+    };
+  }
+
+  /** Calls `watcher` with the state now and with everything that follows. Null when too many watch already. */
+  watch(session: Session, watcher: Watcher): (() => void) | null {
+    if (session.status === 'ended') {
+      watcher({ event: 'ended', reason: session.reason ?? 'policy' });
+      return () => {};
+    }
+    const watchers = this.#watchers.get(session.id) ?? new Set();
+    if (watchers.size >= watchersPerSession) return null;
+    watchers.add(watcher);
+    this.#watchers.set(session.id, watchers);
+    watcher({ event: 'state', session: this.info(session), confirmed: session.confirmedAt !== null });
+    return () => {
+      watchers.delete(watcher);
+      if (watchers.size === 0) this.#watchers.delete(session.id);
+    };
+  }
+
+  /** Call it a few times a second. */
+  tick(now: number): void {
+    for (const waiter of this.#waiters.values()) if (now >= waiter.deadline) waiter.done('timeout');
+    this.hub.tick(now);
+    if (now - this.#scannedAt < scanEveryMs && now >= this.#scannedAt) return;
+    const before = this.#scannedAt;
+    this.#scannedAt = now;
+    for (const session of this.#store.sessions.live()) this.#scan(session, before, now);
+  }
+
+  // --- what the hub asks and reports --------------------------------------------------------------------------------------
+
+  snapshot(agent: string): HeldGrant[] {
+    const now = this.#clock();
+    return this.#store.db.transaction(() =>
+      this.#store.sessions.grantsFor(agent, now).map(({ grant, session }) => {
+        // The lease starts over: it guards against a Core that is away, and Core is back.
+        const until = leaseEnd(now, session.policy.lease, session.expiresAt);
+        if (until !== 0) this.#store.sessions.setLease(session.id, until);
+        return { id: session.id, grant: grant.text, until };
+      }),
+    );
+  }
+
+  config(agent: string): AgentConfig {
+    const location = this.#store.places.location(this.#store.places.agent(agent)?.location ?? '');
+    if (location === undefined) throw new Error(`agent ${agent} has no location`);
+    return agentConfig(location);
+  }
+
+  granted(agent: string, id: string): void {
+    const grant = this.#store.sessions.grants(id).find(held => held.agent === agent);
+    if (grant?.state === 'sent') this.#store.sessions.setGrant(id, agent, 'acked');
+    const waiter = this.#waiters.get(id);
+    if (waiter === undefined || !waiter.asked.has(agent)) return;
+    waiter.acked.add(agent);
+    const needed = waiter.ack === 'one' ? 1 : waiter.asked.size - waiter.refused.size;
+    if (waiter.acked.size >= needed) waiter.done('acked');
+  }
+
+  refused(agent: string, id: string, code: GrantRefusal): void {
+    this.#log.warn('grant refused', { agent, session: id, code });
+    this.#store.sessions.setGrant(id, agent, 'refused', code);
+    const waiter = this.#waiters.get(id);
+    if (waiter === undefined || !waiter.asked.has(agent)) return;
+    waiter.refused.set(agent, code);
+    if (waiter.refused.size === waiter.asked.size) waiter.done(code);
+    else if (waiter.acked.size > 0 && waiter.acked.size + waiter.refused.size === waiter.asked.size)
+      waiter.done('acked');
+  }
+
+  ended(agent: string, id: string, reason: EndReason, counters: Counters): void {
+    const session = this.#session(agent, id);
+    if (session === null) return;
+    this.#log.info('session ended at the gateway', {
+      agent,
+      session: id,
+      reason,
+      rx: counters.rx,
+      tx: counters.tx,
+    });
+    const others = this.#store.sessions.grants(id).filter(grant => grant.agent !== agent);
+    this.#store.sessions.setGrant(id, agent, 'ended', reason);
+    const carried = others.some(
+      ({ state }) => state === 'live' || (reason === 'unclaimed' && state === 'acked'),
+    );
+    if (!(localReasons.has(reason) && carried)) this.end(id, reason, `agent ${agent}`);
+  }
+
+  confirmed(agent: string, id: string, endpoint: string | undefined): void {
+    const session = this.#session(agent, id);
+    if (session === null) return;
+    const first = session.confirmedAt === null;
+    this.#store.db.transaction(() => {
+      this.#store.sessions.setGrant(id, agent, 'live');
+      this.#store.sessions.confirm(id, this.#clock());
+      if (first)
+        this.#audit(
+          'session.confirmed',
+          session,
+          `agent ${agent}`,
+          endpoint === undefined ? {} : { from: endpoint },
+        );
+    });
+    if (first) this.#tell(session, { event: 'state', session: this.info(session), confirmed: true });
+  }
+
+  roamed(agent: string, id: string, endpoint: string | undefined): void {
+    const session = this.#session(agent, id);
+    if (session !== null)
+      this.#audit(
+        'session.roamed',
+        session,
+        `agent ${agent}`,
+        endpoint === undefined ? {} : { from: endpoint },
+      );
+  }
+
+  stats(agent: string, sessions: readonly SessionStats[]): void {
+    this.#store.db.transaction(() => {
+      for (const { id, rx, tx, handshakes } of sessions)
+        if (this.#session(agent, id) !== null) this.#store.sessions.addCounters(id, rx, tx, handshakes);
+    });
+  }
+
+  // --- inside ---------------------------------------------------------------------------------------------------------------
+
+  #askAgents(
+    session: Session,
+    asked: readonly { agent: string; text: string }[],
+  ): Promise<'acked' | 'timeout' | 'ended' | GrantRefusal> {
+    const now = this.#clock();
+    return new Promise(resolve => {
+      this.#waiters.set(session.id, {
+        deadline: now + ackWithinMs,
+        ack: session.policy.ack,
+        asked: new Set(asked.map(({ agent }) => agent)),
+        acked: new Set(),
+        refused: new Map(),
+        done: result => {
+          if (this.#waiters.delete(session.id)) resolve(result);
+        },
+      });
+      for (const { agent, text } of asked) this.hub.grant(agent, session.id, text, session.leaseUntil, now);
+    });
+  }
+
+  /** Commits the session and ends the older ones of the device here. The newer grant has replaced theirs on every agent that took it. */
+  #activate(session: Session, location: Location, source: string): boolean {
+    const older = this.#store.sessions
+      .live()
+      .filter(
+        other =>
+          other.deviceKey === session.deviceKey &&
+          other.location === session.location &&
+          other.epoch < session.epoch,
+      );
+    const now = this.#clock();
+    const holding = (g: StoredGrant) => g.state === 'acked' || g.state === 'live';
+    const took = new Set(
+      this.#store.sessions
+        .grants(session.id)
+        .filter(holding)
+        .map(g => g.agent),
+    );
+    const leftovers = older.map(other => ({
+      other,
+      agents: this.#store.sessions.grants(other.id).filter(g => g.state !== 'ended' && !took.has(g.agent)),
+    }));
+    const active = this.#store.db.transaction(() => {
+      if (!this.#store.sessions.activate(session.id)) return false;
+      const who = this.#store.people.user(session.user)?.name ?? session.user;
+      this.#audit('session.granted', session, who, { from: source, method: session.methods.join('+') });
+      for (const other of older) {
+        this.#store.sessions.end(other.id, 'superseded', now);
+        this.#audit('session.ended', other, who, { reason: 'superseded' });
+      }
+      return true;
+    });
+    if (!active) return false;
+    for (const { other, agents } of leftovers) {
+      for (const { agent } of agents)
+        this.hub.revoke(agent, other.id, other.deviceKey, other.epoch, 'superseded', now);
+      this.#over(other, 'superseded');
+    }
+    this.#log.info('session granted', {
+      session: session.id,
+      user: session.user,
+      location: location.name,
+      epoch: session.epoch,
+    });
+    return true;
+  }
+
+  #scan(session: Session, before: number, now: number): void {
+    if (session.status === 'pending') return;
+    // Agents end an expired session themselves and report its counters; Core does it for those that are away.
+    if (now >= session.expiresAt + 2000) return void this.end(session.id, 'expired', 'core');
+    if (!this.#permitted(session)) return void this.end(session.id, 'policy', 'core');
+    const left = session.expiresAt - now;
+    for (const at of warnAtMs)
+      if (left <= at && session.expiresAt - before > at && before > 0)
+        this.#tell(session, { event: 'warn', secondsLeft: Math.round(left / 1000) });
+    const grants = this.#store.sessions.grants(session.id);
+    const held = grants.filter(({ state }) => state === 'sent' || state === 'acked' || state === 'live');
+    if (held.length === 0) return void this.end(session.id, 'agent-stopped', 'core');
+    this.#renew(session, held, now);
+  }
+
+  #renew(session: Session, held: readonly { agent: string }[], now: number): void {
+    const { lease } = session.policy;
+    const until = leaseEnd(now, lease, session.expiresAt);
+    const due = lease > 0 && session.leaseUntil - now < (lease * 1000 * 2) / 3 && until > session.leaseUntil;
+    // A lease that no agent heard of is not prolonged: its snapshot will do that.
+    if (!due || !held.some(({ agent }) => this.hub.isConnected(agent))) return;
+    this.#store.sessions.setLease(session.id, until);
+    for (const { agent } of held) this.hub.renew(agent, session.id, until);
+  }
+
+  #permitted(session: Session): boolean {
+    const user = this.#store.people.user(session.user);
+    const device = this.#store.people.device(session.device);
+    const location = this.#store.places.location(session.location);
+    if (user === undefined || device === undefined || location === undefined) return false;
+    return (
+      !user.disabled && !device.disabled && device.user === user.id && mayUse(location.settings, user.groups)
+    );
+  }
+
+  /** The live session, if this agent was given it. */
+  #session(agent: string, id: string): Session | null {
+    const session = this.#store.sessions.session(id);
+    if (session === undefined || session.status === 'ended') return null;
+    return this.#store.sessions.grants(id).some(grant => grant.agent === agent) ? session : null;
+  }
+
+  #over(session: Session, reason: EndReason): void {
+    this.#log.info('session ended', { session: session.id, user: session.user, reason });
+    this.#waiters.get(session.id)?.done('ended');
+    this.#tell(session, { event: 'ended', reason });
+    this.#watchers.delete(session.id);
+  }
+
+  #tell(session: Session, event: SessionEvent): void {
+    for (const watcher of [...(this.#watchers.get(session.id) ?? [])]) watcher(event);
+  }
+
+  #audit(
+    what: string,
+    session: Session,
+    who: string,
+    more: { reason?: EndReason; from?: string; method?: string },
+  ): void {
+    const device = this.#store.people.device(session.device)?.name ?? session.device;
+    const location = this.#store.places.location(session.location)?.name ?? session.location;
+    this.#store.audit.append(this.#clock(), { what, who, session: session.id, device, location, ...more });
+  }
+}
+
+export function agentConfig(location: Location): AgentConfig {
+  return {
+    location: location.id,
+    name: location.name,
+    addresses: [gatewayAddress(location.settings)],
+    mtu: location.settings.mtu ?? 1420,
+    keepalive: location.settings.keepalive ?? 25,
+  };
+}
