@@ -166,6 +166,7 @@ export class Gate {
         ...(endpoint !== undefined && { endpoint }),
         ...(change.persistentKeepalive !== undefined && { persistentKeepalive: change.persistentKeepalive }),
         ...(change.replaceAllowedIps === true && { replaceAllowedIps: true }),
+        ...(change.keepFresh !== undefined && { keepFresh: change.keepFresh }),
       },
       out,
     );
@@ -215,6 +216,7 @@ export class Gate {
           presharedKey: psk,
           replaceAllowedIps: true,
           allowedIps: [...allowedIps],
+          keepFresh: true,
           ...(persistentKeepalive !== undefined && { persistentKeepalive }),
         },
         out,

@@ -27,6 +27,8 @@ export type PeerChangeMsg = {
   /** Seconds; 0 switches it off. */
   readonly persistentKeepalive?: number;
   readonly replaceAllowedIps?: true;
+  /** The peer's handshake must not grow old while it is there (a client under the three-minute rule). */
+  readonly keepFresh?: boolean;
   /** In the order written: a later line wins. */
   readonly allowedIps?: readonly AllowedIpChange[];
 };
