@@ -30,7 +30,11 @@ export const table: Readonly<Record<string, Row>> = {
     packages: { 'smol-toml': true },
   },
   client: {
-    folders: { control: true, agent: ['tunnel.ts', 'link.ts', 'keys.ts'] },
+    folders: {
+      control: true,
+      agent: ['tunnel.ts', 'link.ts', 'keys.ts'],
+      platform: ['netlink.ts', 'libc.ts', 'ffi/ffi.ts'], // addresses and routes
+    },
     node: true,
     packages: { 'smol-toml': true },
   },

@@ -61,7 +61,7 @@ type Shown = { readonly json: Record<string, unknown>; readonly line: string; re
 type Act = (given: Given) => Promise<Shown>;
 
 /** `args[0]` is the command's name. */
-export async function run(args: string[]): Promise<number> {
+export async function run(args: string[], out: (text: string) => void = print): Promise<number> {
   const [name = '', ...rest] = args;
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (command === undefined)
@@ -73,19 +73,23 @@ export async function run(args: string[]): Promise<number> {
   try {
     const given = parse(rest, command);
     if (given.values.help === true) {
-      process.stdout.write(`usage: sallyport ${command.usage} [--state DIR] [--json]\n`);
+      out(`usage: sallyport ${command.usage} [--state DIR] [--json]\n`);
       return 0;
     }
     const { json, line, exit } = await command.act(given);
-    process.stdout.write(wantsJson ? `${JSON.stringify({ ok: (exit ?? 0) === 0, ...json })}\n` : `${line}\n`);
+    out(wantsJson ? `${JSON.stringify({ ok: (exit ?? 0) === 0, ...json })}\n` : `${line}\n`);
     return exit ?? 0;
   } catch (error) {
     if (!wantsJson || !(error instanceof PlainError)) throw error;
-    process.stdout.write(
+    out(
       `${JSON.stringify({ ok: false, error: { code: error.code, message: errorText(error) } })}\n`,
     );
     return error.exit;
   }
+}
+
+function print(text: string): void {
+  process.stdout.write(text);
 }
 
 function parse(args: string[], command: (typeof commands)[string]): Given {

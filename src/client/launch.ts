@@ -92,6 +92,7 @@ export async function runForeground(store: Store, location: Location, options: L
   try {
     // The socket of a tunnel that was killed: nobody answered on it before we came here.
     rmSync(store.socketFile(location), { force: true });
+    const network = await openNetwork(ifname);
     const link = await startDataplane({
       ifname,
       mtu: location.config.mtu,
@@ -104,13 +105,7 @@ export async function runForeground(store: Store, location: Location, options: L
         log(`${event.level}: ${event.message}`);
     });
     const privateKey = bytesOf(state.privateKey);
-    const tunnel = await Tunnel.open(
-      link.ready.ifname,
-      location.config,
-      privateKey,
-      link,
-      openNetwork(link.ready.ifname),
-    );
+    const tunnel = await Tunnel.open(ifname, location.config, privateKey, link, network);
     wipe(privateKey);
     const daemon = new Daemon({
       tunnel,

@@ -17,9 +17,11 @@ export interface Dataplane {
   stop(): Promise<void>;
 }
 
-/** Addresses, routes and MTU of the interface. */
+/** Addresses and routes of the interface. */
 export interface Network {
-  configure(config: TunnelConfig, gateway: string): Promise<void>;
+  /** Mark for the tunnel's own datagrams, so that a route for everything does not catch them; 0 when none is needed. */
+  mark(config: TunnelConfig): number;
+  configure(config: TunnelConfig): Promise<void>;
   /** Removes what would stay behind when the interface is gone. */
   undo(): Promise<void>;
 }
@@ -34,7 +36,7 @@ type PeerChange = {
   replaceAllowedIps?: true;
   allowedIps?: { family: 4 | 6; address: Uint8Array; prefix: number }[];
 };
-type DeviceChange = { privateKey?: Uint8Array; replacePeers?: boolean; peers: PeerChange[] };
+type DeviceChange = { privateKey?: Uint8Array; fwmark?: number; replacePeers?: boolean; peers: PeerChange[] };
 type DeviceState = {
   privateKey: Uint8Array | null;
   peers: {
@@ -75,8 +77,9 @@ export class Tunnel {
     try {
       const { key, endpoint } = await firstGateway(config);
       const tunnel = new Tunnel(ifname, config, key, endpoint, dataplane, network);
-      await tunnel.#configure({ privateKey, replacePeers: true, peers: [tunnel.#peer()] });
-      await network.configure(config, endpoint.host);
+      const fwmark = network.mark(config);
+      await tunnel.#configure({ privateKey, fwmark, replacePeers: true, peers: [tunnel.#peer()] });
+      await network.configure(config);
       return tunnel;
     } catch (error) {
       await network.undo();

@@ -1,0 +1,34 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { enrolDevice } from '../../src/client/enrol.ts';
+import { Store } from '../../src/client/state.ts';
+import { Front } from '../fixtures/front.ts';
+
+t.test('a token becomes a device whose private key never leaves', async t => {
+  const front = new Front();
+  const proxy = await front.open();
+  t.teardown(() => front.close());
+  const store = new Store(join(t.testdir(), 's'));
+  const token = `spe_${'a'.repeat(32)}`;
+  const state = await enrolDevice(store, { proxy, token, name: 'laptop' });
+  t.strictSame(store.load(), state);
+  t.match(state.enrolled, { user: 'ada', device: 'dev-1' });
+  t.match(JSON.parse(front.bodies[0]!), { token, name: 'laptop', devicePublicKey: state.publicKey });
+  t.notMatch(front.bodies[0], state.privateKey);
+  t.notMatch(readFileSync(store.file, 'utf8'), token, 'a spent token is not kept');
+});
+
+t.test('what is wrong is said before the token is spent, and without quoting it', async t => {
+  const store = new Store(join(t.testdir(), 's'));
+  const options = { proxy: 'http://127.0.0.1:1/', name: 'laptop' };
+  const nearly = `spe_${'b'.repeat(31)}`;
+  await t.rejects(enrolDevice(store, { ...options, token: nearly }), { code: 'bad-token', exit: 2 });
+  await enrolDevice(store, { ...options, token: nearly }).catch((error: Error) =>
+    t.notMatch(error.message, nearly),
+  );
+  const token = `spe_${'a'.repeat(32)}`;
+  await t.rejects(enrolDevice(store, { ...options, token, name: 'a\nb' }), { code: 'bad-name', exit: 2 });
+  await t.rejects(enrolDevice(store, { ...options, token }), { code: 'proxy-unreachable', exit: 1 });
+  t.equal(store.isEnrolled, false);
+});

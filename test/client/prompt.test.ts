@@ -1,0 +1,31 @@
+import { join } from 'node:path';
+import t from 'tap';
+import { methodFor, scripted, secretLines } from '../../src/client/prompt.ts';
+
+const step = { methods: ['totp', 'recovery'], index: 1, of: 1 };
+
+t.test('secrets come from files, one a line', t => {
+  const dir = t.testdir({ codes: ' 123456 \r\n\nabcd-efgh\n' });
+  t.strictSame(secretLines(join(dir, 'codes'), '--code-file'), ['123456', 'abcd-efgh']);
+  t.throws(() => secretLines(join(dir, 'none'), '--code-file'), {
+    code: 'unreadable',
+    exit: 2,
+    message: /--code-file/,
+  });
+  t.end();
+});
+
+t.test('digits are a code, anything longer a recovery code, unless told', t => {
+  t.equal(methodFor(step, '123 456', undefined), 'totp');
+  t.equal(methodFor(step, 'abcd-efgh-ijkl', undefined), 'recovery');
+  t.equal(methodFor(step, '123456', 'email'), 'email');
+  t.equal(methodFor({ ...step, methods: ['recovery'] }, '123456', undefined), 'recovery');
+  t.end();
+});
+
+t.test('a script answers step by step and then says what is missing', async t => {
+  const answer = scripted(['123456', 'abcd-efgh'], undefined);
+  t.strictSame(await answer(step), { method: 'totp', response: '123456' });
+  t.strictSame(await answer(step), { method: 'recovery', response: 'abcd-efgh' });
+  await t.rejects(answer(step), { code: 'no-code', exit: 2, message: /step 1 of 1 wants totp or recovery/ });
+});

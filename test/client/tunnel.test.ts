@@ -1,0 +1,93 @@
+import t from 'tap';
+import { Tunnel } from '../../src/client/tunnel.ts';
+import { deviceKeys, gatewayKeys, location } from '../fixtures/client.ts';
+import { FakePlane } from '../fixtures/plane.ts';
+
+const { config } = location();
+const open = async (plane: FakePlane, network = plane.network) =>
+  await Tunnel.open('sp-office', config, deviceKeys.privateKey, plane, network);
+
+t.test('up: key, peer and addresses, but neither PSK nor keepalive', async t => {
+  const plane = new FakePlane();
+  const tunnel = await open(plane);
+  const [change] = plane.changes;
+  t.match(change, { privateKey: deviceKeys.privateKey, replacePeers: true });
+  t.match(change!.peers[0], {
+    publicKey: gatewayKeys.publicKey,
+    endpoint: { host: '192.0.2.1', port: 51820 },
+    persistentKeepalive: 0,
+    allowedIps: [
+      { family: 4, prefix: 24 },
+      { family: 6, prefix: 64 },
+    ],
+  });
+  t.notOk('presharedKey' in change!.peers[0]!);
+  t.strictSame(plane.configured, ['10.66.0.2/32']);
+  await tunnel.close();
+  t.strictSame([plane.undone, plane.stopped], [1, 1]);
+});
+
+t.test('a session begins and ends with a fresh peer; the PSK is wiped with it', async t => {
+  const plane = new FakePlane();
+  const tunnel = await open(plane);
+  const psk = new Uint8Array(32).fill(7);
+  await tunnel.begin(psk, { ...config, keepalive: 20 });
+  t.match(plane.changes[1]!.peers[0], { publicKey: gatewayKeys.publicKey, remove: true });
+  t.match(plane.changes[1]!.peers[1], { presharedKey: new Uint8Array(32).fill(7), persistentKeepalive: 20 });
+  await tunnel.rekey();
+  t.match(plane.changes[2]!.peers, [{ remove: true }, { presharedKey: new Uint8Array(32).fill(7) }]);
+  await tunnel.end();
+  t.notOk('presharedKey' in plane.changes[3]!.peers[1]!);
+  t.strictSame(psk, new Uint8Array(32));
+});
+
+t.test('the next login wipes the PSK of the last, and may name another gateway', async t => {
+  const plane = new FakePlane();
+  const tunnel = await open(plane);
+  const first = new Uint8Array(32).fill(1);
+  const second = new Uint8Array(32).fill(2);
+  await tunnel.begin(first, config);
+  const other = Buffer.from(new Uint8Array(32).fill(9)).toString('base64');
+  await tunnel.begin(second, { ...config, gateways: [{ publicKey: other, endpoint: '[2001:db8::1]:1000' }] });
+  t.strictSame(first, new Uint8Array(32));
+  t.match(plane.changes[2]!.peers, [
+    { publicKey: gatewayKeys.publicKey, remove: true },
+    { publicKey: new Uint8Array(32).fill(9), endpoint: { host: '2001:db8::1', port: 1000 } },
+  ]);
+  await tunnel.close();
+  t.strictSame(second, new Uint8Array(32));
+});
+
+t.test('state shows no key, and wipes those it was given', async t => {
+  const plane = new FakePlane();
+  const tunnel = await open(plane);
+  plane.handshakeAt = 5;
+  t.strictSame(await tunnel.state(), {
+    endpoint: '192.0.2.1:51820',
+    lastHandshakeWallMs: 5,
+    txBytes: 1,
+    rxBytes: 2,
+  });
+  t.strictSame(plane.lastState.privateKey, new Uint8Array(32));
+  t.strictSame(plane.lastState.peers[0]!.presharedKey, new Uint8Array(32));
+});
+
+t.test('what fails on the way up leaves nothing behind', async t => {
+  const plane = new FakePlane();
+  plane.errno = -22;
+  await t.rejects(open(plane), { code: 'tunnel', message: /errno 22/ });
+  t.strictSame([plane.undone, plane.stopped], [1, 1]);
+  const none = new FakePlane();
+  const nowhere = { ...config, gateways: [] };
+  await t.rejects(Tunnel.open('x', nowhere, deviceKeys.privateKey, none, none.network), {
+    code: 'no-gateway',
+  });
+  const lost = {
+    ...config,
+    gateways: [{ publicKey: config.gateways[0]!.publicKey, endpoint: 'gate.invalid:1' }],
+  };
+  await t.rejects(Tunnel.open('x', lost, deviceKeys.privateKey, none, none.network), {
+    code: 'gateway-unknown',
+  });
+  t.equal(none.stopped, 2);
+});
