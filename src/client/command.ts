@@ -81,9 +81,7 @@ export async function run(args: string[], out: (text: string) => void = print): 
     return exit ?? 0;
   } catch (error) {
     if (!wantsJson || !(error instanceof PlainError)) throw error;
-    out(
-      `${JSON.stringify({ ok: false, error: { code: error.code, message: errorText(error) } })}\n`,
-    );
+    out(`${JSON.stringify({ ok: false, error: { code: error.code, message: errorText(error) } })}\n`);
     return error.exit;
   }
 }

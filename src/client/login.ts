@@ -40,9 +40,9 @@ type State =
   | { readonly at: 'over' };
 
 /** Refusals of an answer, not of the login: another code may be right. */
-const wrongAnswers = new Set(['wrong-code', 'code-used']);
+const wrongAnswers = new Set(['denied']);
 /** Failures on the way to a gateway, after the codes were accepted. */
-const undelivered = new Set(['no-agent', 'agent-timeout']);
+const undelivered = new Set(['agent-timeout']);
 const resumeAfterMs = 1000;
 const resumes = 3;
 

@@ -9,7 +9,7 @@ const play = (tries: number, events: Event[]) => {
   return events.map(event => flow.next(event));
 };
 const answered: Event = { on: 'answered', method: 'totp', response: '000000' };
-const wrong: Event = { on: 'refused', code: 'wrong-code', message: 'wrong code' };
+const wrong: Event = { on: 'refused', code: 'denied', message: 'wrong code' };
 
 t.test('one step, from proof to handshake', t => {
   const actions = play(1, [
@@ -51,7 +51,7 @@ t.test('a wrong code may be given again as often as there are tries', t => {
     wrong,
   ]);
   t.match(actions[3], { act: 'ask', again: 'wrong code' });
-  t.match(actions[5], { act: 'fail', code: 'wrong-code' });
+  t.match(actions[5], { act: 'fail', code: 'denied' });
   t.end();
 });
 
@@ -70,7 +70,7 @@ t.test('a lock or any other refusal ends the login at once', t => {
 });
 
 t.test('an undelivered grant is asked for again without a new code, a bounded number of times', t => {
-  const lost: Event = { on: 'refused', code: 'no-agent', message: 'no gateway is connected' };
+  const lost: Event = { on: 'refused', code: 'agent-timeout', message: 'no gateway is connected' };
   const start: Event[] = [{ on: 'begin' }, { on: 'step', login: 'l', step }, answered];
   const actions = play(1, [...start, lost, lost, lost, lost]).slice(3);
   t.strictSame(

@@ -49,7 +49,7 @@ t.test('two steps, and a wrong code corrected by the person', async t => {
 
 t.test('a wrong code with nobody to ask, a cancelled login, a silent gateway', async t => {
   const { login, installed } = await stage(t);
-  await t.rejects(login(['999999']), { code: 'wrong-code', exit: 1 });
+  await t.rejects(login(['999999']), { code: 'denied', exit: 1 });
   await t.rejects(login([]), { code: 'given-up' });
   t.strictSame(installed, []);
   await t.rejects(login(['123456'], 1, false), { code: 'gateway-silent' });
