@@ -3,9 +3,9 @@
 // INT, when the socket file is removed, or when the TUN disappears. The client uses `openTunnel` as a library.
 
 import { spawn, type StdioOptions } from 'node:child_process';
+import { createLog, type Log, type LogOptions } from '../platform/log.ts';
 import { errorText, PlainError, usageError } from '../util/errors.ts';
 import { type DataplaneOptions, startDataplane } from './link.ts';
-import { createLog, type Log, type LogThreshold } from './log.ts';
 import type { Link } from './messages.ts';
 import { Uapi } from './uapi.ts';
 
@@ -80,14 +80,14 @@ export function linkOf(dataplane: Dataplane): Link {
 export interface TunnelArguments {
   readonly ifname: string;
   readonly foreground: boolean;
-  readonly logLevel: LogThreshold;
+  readonly logLevel: LogOptions['level'];
   /** Someone asked for a log, so a background process keeps its outputs. */
   readonly keepOutput: boolean;
   readonly tunFd?: number;
   readonly uapiFd?: number;
 }
 
-const levels: Readonly<Record<string, LogThreshold>> = {
+const levels: Readonly<Record<string, LogOptions['level']>> = {
   verbose: 'debug',
   debug: 'debug',
   info: 'info',
@@ -171,7 +171,7 @@ export async function run(args: readonly string[], host: TunnelHost = processHos
   if (!wanted.foreground) return background(wanted, host);
   const log = createLog({
     level: wanted.logLevel,
-    prefix: `(${wanted.ifname}) `,
+    area: wanted.ifname,
     environment: host.environment,
   });
   let tunnel: Tunnel;

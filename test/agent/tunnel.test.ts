@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, openSync, rmSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createLog } from '../../src/agent/log.ts';
+import { createLog } from '../../src/platform/log.ts';
 import {
   checkIfname,
   openTunnel,
@@ -73,7 +73,7 @@ t.test('a tunnel is a data plane with a socket', async t => {
     uapiDirectory: where,
     log: createLog({
       level: 'info',
-      sink: line => lines.push(line),
+      write: line => lines.push(line),
       environment: { SALLYPORT_LOG_TIME: '0' },
     }),
   });
