@@ -14,7 +14,7 @@ import {
 import type { ErrorBody, LoginStep, SessionEvent, SessionRequest, StepAnswer } from '../control/messages.ts';
 import { check, read } from '../control/validate.ts';
 import type { Shape } from '../control/validate.ts';
-import { enrolDevice, NetworkFull, tunnelConfig } from './enrol.ts';
+import { enrolDevice, tunnelConfig } from './enrol.ts';
 import type { EnrolRefusal } from './enrol.ts';
 import type { Flow, FlowAnswer, Subject } from './flow.ts';
 import { hashToken } from './ids.ts';
@@ -78,7 +78,6 @@ export class Api {
           return failure(404, 'not-found', `there is no ${request.method} of this path`);
       }
     } catch (error) {
-      if (error instanceof NetworkFull) return enrolFailure('network-full');
       // The message may quote a value: only its kind is logged, at a level that names no request.
       this.#o.log.error('request failed', {
         route,

@@ -33,26 +33,39 @@ export function enrolDevice(
   random: Random,
   connected: ReadonlySet<string>,
 ): Enrolled<EnrolAnswer> {
-  if (isZero(fromBase64(request.devicePublicKey)!)) return { ok: false, code: 'bad-key' };
-  return store.db.transaction(() => {
-    const known = store.people.deviceWithKey(request.devicePublicKey);
-    if (known !== undefined || store.places.agentWithKey(request.devicePublicKey) !== undefined)
-      return refuse('key-taken'); // before the token is used: a repeated request must not burn a second one
+  return attempt(store, () => {
     const token = store.logins.useToken(hashToken(request.token), 'enrol', now);
     const user = token === null ? undefined : store.people.user(token.subject);
-    if (user === undefined || user.disabled) return refuse('bad-token');
-    if (store.people.devices().length >= devicesMax) return refuse('network-full');
+    if (user === undefined || user.disabled) throw new Refused('bad-token');
+    // Only after the token: a stranger must not learn which keys are registered.
+    checkKey(store, request.devicePublicKey);
+    if (store.people.devices().length >= devicesMax) throw new Refused('network-full');
     const id = newId('d', random);
     store.people.addDevice(id, user.id, request.name, request.devicePublicKey, now);
-    const device = store.people.device(id)!;
-    const locations = locationsFor(store, user, device, connected);
-    if (locations === null) throw new NetworkFull(); // rolls back, and the token stays good
+    const locations = locationsFor(store, user, store.people.device(id)!, connected);
     store.audit.append(now, { what: 'device.enrolled', who: user.name, device: request.name, from: source });
-    return { ok: true as const, answer: { device: id, user: user.name, locations } };
+    return { device: id, user: user.name, locations };
   });
 }
 
-export class NetworkFull extends Error {}
+/** Thrown inside of a transaction, so that it rolls back and the token stays good. */
+class Refused extends Error {
+  readonly refusal: EnrolRefusal;
+
+  constructor(refusal: EnrolRefusal) {
+    super(refusal);
+    this.refusal = refusal;
+  }
+}
+
+function attempt<T>(store: Store, work: () => T): Enrolled<T> {
+  try {
+    return { ok: true, answer: store.db.transaction(work) };
+  } catch (error) {
+    if (error instanceof Refused) return { ok: false, code: error.refusal };
+    throw error;
+  }
+}
 
 export function enrolAgent(
   store: Store,
@@ -61,16 +74,11 @@ export function enrolAgent(
   now: number,
   random: Random,
 ): Enrolled<AgentEnrolAnswer> {
-  if (isZero(fromBase64(request.wgPublicKey)!)) return { ok: false, code: 'bad-key' };
-  return store.db.transaction(() => {
-    if (
-      store.places.agentWithKey(request.wgPublicKey) !== undefined ||
-      store.people.deviceWithKey(request.wgPublicKey) !== undefined
-    )
-      return refuse('key-taken');
+  return attempt(store, () => {
     const token = store.logins.useToken(hashToken(request.joinToken), 'join', now);
     const location = token === null ? undefined : store.places.location(token.subject);
-    if (token === null || location === undefined) return refuse('bad-token');
+    if (token === null || location === undefined) throw new Refused('bad-token');
+    checkKey(store, request.wgPublicKey);
     const id = newId('a', random);
     store.places.addAgent(
       {
@@ -90,28 +98,36 @@ export function enrolAgent(
       location: location.name,
       from: source,
     });
-    const answer: AgentEnrolAnswer = {
+    return {
       agentId: id,
       location: location.id,
       coreKeys: [toBase64(store.signKey.publicKey)],
       config: agentConfig(location),
     };
-    return { ok: true as const, answer };
   });
 }
 
-/** Every location the user may use, with an address in each; null when a network has none left. */
+function checkKey(store: Store, publicKey: string): void {
+  if (isZero(fromBase64(publicKey)!)) throw new Refused('bad-key');
+  if (
+    store.people.deviceWithKey(publicKey) !== undefined ||
+    store.places.agentWithKey(publicKey) !== undefined
+  )
+    throw new Refused('key-taken');
+}
+
+/** Every location the user may use, with an address in each. */
 function locationsFor(
   store: Store,
   user: User,
   device: Device,
   connected: ReadonlySet<string>,
-): EnrolledLocation[] | null {
+): EnrolledLocation[] {
   const result: EnrolledLocation[] = [];
   for (const location of store.places.locations()) {
     if (!mayUse(location.settings, user.groups)) continue;
     const config = tunnelConfig(store, location, device.id, connected);
-    if (config === null) return null;
+    if (config === null) throw new Refused('network-full');
     result.push({
       id: location.id,
       name: location.name,
@@ -151,8 +167,4 @@ export function tunnelConfig(
       return endpoint === undefined ? [] : [{ publicKey: agent.wgPublic, endpoint }];
     }),
   };
-}
-
-function refuse(code: EnrolRefusal): { ok: false; code: EnrolRefusal } {
-  return { ok: false, code };
 }

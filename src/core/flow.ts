@@ -48,6 +48,8 @@ export class Flow {
   readonly #log: Log;
   /** Stands in for the proof key of a location that does not exist, so that the same work is done. */
   readonly #decoyKey: Uint8Array;
+  /** Logins whose grant is on its way to the agents. */
+  readonly #granting = new Set<string>();
 
   constructor(options: FlowOptions) {
     this.#store = options.store;
@@ -141,13 +143,17 @@ export class Flow {
     return this.#store.logins.useNonce(request.nonce, this.#clock() + 2 * proofWindowMs) ? subject : null;
   }
 
-  /** Everything was proved before, but no agent took the grant then: asks again, without new codes. */
-  #resume(login: LoginState, source: string): Promise<FlowAnswer> {
+  /** Everything was proved before, but no agent took the grant then: asks again, without new codes, one at a time. */
+  #resume(login: LoginState, source: string): FlowAnswer | Promise<FlowAnswer> {
+    if (this.#granting.has(login.id)) return { say: 'wait', seconds: 5 };
     return this.#grant(login, source, () => true);
   }
 
   async #grant(login: LoginState, source: string, commit: () => boolean): Promise<FlowAnswer> {
-    const result = await this.#sessions.authorise(login, source, commit);
+    this.#granting.add(login.id);
+    const result = await this.#sessions
+      .authorise(login, source, commit)
+      .finally(() => this.#granting.delete(login.id));
     if (!result.ok) {
       this.#log.warn('login without a session', {
         login: login.id,

@@ -1,0 +1,87 @@
+// `sallyport proxy`: settings, TLS, listeners, signals. Returns the exit status when it is told to stop.
+
+import { readFileSync } from 'node:fs';
+import { parse } from 'smol-toml';
+import { createLog, logLevels } from '../control/log.ts';
+import type { LogLevel } from '../control/log.ts';
+import { isLoopback, listenAddress, readSettings } from '../control/settings.ts';
+import { errorText, PlainError, usageError } from '../util/errors.ts';
+import { Front } from './front.ts';
+
+const specs = {
+  listen: 'text',
+  'core-listen': 'text',
+  'core-token': 'secret',
+  'tls-cert': 'text',
+  'tls-key': 'text',
+  'log-level': 'text',
+  insecure: 'switch',
+} as const;
+
+const usage = `usage: sallyport proxy [--config FILE] --listen ADDRESS:PORT --core-listen ADDRESS:PORT --core-token-file FILE
+  --tls-cert FILE --tls-key FILE   serve HTTPS and WSS
+  --insecure                       allow plain HTTP on addresses other than loopback
+  --log-level error|warn|info|debug|trace`;
+
+export async function run(args: string[]): Promise<number> {
+  if (args.includes('--help') || args.includes('-h')) {
+    process.stdout.write(usage + '\n');
+    return 0;
+  }
+  try {
+    return await serve(args);
+  } catch (error) {
+    process.stderr.write(`sallyport proxy: ${errorText(error)}\n`);
+    return error instanceof PlainError ? error.exit : 1;
+  }
+}
+
+async function serve(args: string[]): Promise<number> {
+  const settings = readSettings('proxy', specs, { args, env: process.env, parseFile: text => parse(text) });
+  const level = (settings['log-level'] ?? 'info') as LogLevel;
+  if (!logLevels.includes(level))
+    throw usageError('bad-value', `log-level must be one of ${logLevels.join(', ')}`);
+  const log = createLog('proxy', level, line => process.stderr.write(line + '\n'));
+  const publicAt = listenAddress('listen', settings.listen ?? '127.0.0.1:8443');
+  const coreAt = listenAddress('core-listen', settings['core-listen'] ?? '127.0.0.1:8444');
+  const coreToken = settings['core-token'];
+  if (coreToken === undefined || coreToken.length < 16)
+    throw usageError(
+      'no-token',
+      'give --core-token-file FILE with at least 16 characters that Core has, too',
+    );
+  const tls = tlsFiles(settings['tls-cert'], settings['tls-key']);
+  if (tls === undefined && !settings.insecure && !(isLoopback(publicAt.host) && isLoopback(coreAt.host)))
+    throw usageError(
+      'no-tls',
+      'plain HTTP is for loopback only: give --tls-cert and --tls-key, or --insecure',
+    );
+  const front = new Front({ log, coreToken, tls });
+  const at = await front.listen(publicAt, coreAt).catch((cause: unknown) => {
+    throw new PlainError('cannot-listen', `cannot listen: ${errorText(cause)}`, 1, cause);
+  });
+  log.info('proxy ready', { public: at.public.port, core: at.core.port, tls: tls !== undefined });
+  await stopped();
+  await front.close();
+  return 0;
+}
+
+function tlsFiles(
+  cert: string | undefined,
+  key: string | undefined,
+): { cert: string; key: string } | undefined {
+  if (cert === undefined && key === undefined) return undefined;
+  if (cert === undefined || key === undefined)
+    throw usageError('half-tls', 'tls-cert and tls-key belong together: give both');
+  try {
+    return { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') };
+  } catch (cause) {
+    throw usageError('no-tls-file', errorText(cause), cause);
+  }
+}
+
+function stopped(): Promise<void> {
+  return new Promise(resolve => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+  });
+}

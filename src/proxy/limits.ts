@@ -1,0 +1,54 @@
+// How much one source may ask: a token bucket per address, in a table of bounded size. Pure but for nothing: time is an
+// argument. When the table is full the longest-quiet entry goes, so a flood of sources costs memory only up to the bound.
+
+interface Bucket {
+  tokens: number;
+  at: number;
+}
+
+export interface LimitRule {
+  readonly perSecond: number;
+  readonly burst: number;
+  readonly sourcesMax: number;
+}
+
+export const publicRule: LimitRule = { perSecond: 2, burst: 30, sourcesMax: 16_384 };
+
+export class Limits {
+  readonly #rule: LimitRule;
+  readonly #buckets = new Map<string, Bucket>();
+
+  constructor(rule: LimitRule = publicRule) {
+    this.#rule = rule;
+  }
+
+  /** True when the source may go on. `now` in milliseconds of any steady clock. */
+  take(source: string, now: number): boolean {
+    const key = limitKey(source);
+    const { perSecond, burst, sourcesMax } = this.#rule;
+    const bucket = this.#buckets.get(key) ?? { tokens: burst, at: now };
+    // Re-inserting keeps the map in the order of last use.
+    this.#buckets.delete(key);
+    if (this.#buckets.size >= sourcesMax) this.#buckets.delete(this.#buckets.keys().next().value!);
+    const tokens = Math.min(burst, bucket.tokens + ((now - bucket.at) / 1000) * perSecond);
+    const enough = tokens >= 1;
+    this.#buckets.set(key, { tokens: enough ? tokens - 1 : tokens, at: now });
+    return enough;
+  }
+
+  get size(): number {
+    return this.#buckets.size;
+  }
+}
+
+/** An IPv6 host has a whole /64 to itself, so that is what counts. */
+export function limitKey(source: string): string {
+  if (!source.includes(':') || source.startsWith('::ffff:')) return source;
+  const [head = '', tail = ''] = source.split('%')[0]!.split('::');
+  const words = head === '' ? [] : head.split(':');
+  if (words.length < 4) {
+    const missing = 8 - words.length - (tail === '' ? 0 : tail.split(':').length);
+    words.push(...new Array<string>(Math.max(0, missing)).fill('0'), ...(tail === '' ? [] : tail.split(':')));
+  }
+  return `${words.slice(0, 4).join(':')}::/64`;
+}
