@@ -10,3 +10,4 @@ const roles = {
 };
 
 if (isMainThread) process.exitCode = await dispatch(roles, process.argv.slice(2));
+else await import('./agent/dataplane.ts');

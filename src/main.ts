@@ -29,3 +29,4 @@ const roles: Roles = {
 };
 
 if (isMainThread) process.exitCode = await dispatch(roles, process.argv.slice(2));
+else await import('./agent/dataplane.ts');
