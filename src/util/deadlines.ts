@@ -22,7 +22,6 @@ export class Deadlines {
     this.#time[slot] = time;
     let at = this.#position[slot]!;
     if (time === Infinity) {
-      if (at < 0) return;
       const last = this.#heap[--this.#size]!;
       this.#position[slot] = -1;
       if (last === slot) return;

@@ -149,7 +149,7 @@ function quarter(x: Int32Array, a: number, b: number, c: number, d: number): voi
     const right = half === 0 ? 12 : 7;
     x[a]! += x[b]!;
     x[d] = rotate(x[d]! ^ x[a]!, left);
-    x[c]! += x[d]!;
+    x[c]! += x[d];
     x[b] = rotate(x[b]! ^ x[c]!, right);
   }
 }
