@@ -42,8 +42,8 @@ export const defaultHandshakesPerSecond = 512;
 export const maxMismatchHoldMs = 60_000;
 /** A peer to be kept fresh: the responder of a session helps out with an initiation of its own at this age. */
 export const refreshAsResponderMs = 150_000;
-/** ... provided that it has been heard within this time. */
-export const heardWithinMs = 60_000;
+/** ... provided that it has been heard within this time: four lost keepalives of 25 s do not make somebody absent. */
+export const heardWithinMs = 100_000;
 /** ... and an initiator repeats its key confirmation at 1, 3, 7, 15 and 31 s until it hears the peer under the new key. */
 export const firstConfirmMs = 1_000;
 export const lastConfirmMs = 16_000;

@@ -351,9 +351,9 @@ export class Device {
         this.#shared.wipeKeys(peer);
         return event(out, 'keys-zeroed', peer);
       case timer.refresh:
-        // Later than this, the next packet received does it.
-        if (peer.lastHeardAt + c.heardWithinMs > now && this.#shared.isStale(now, peer))
-          sender.initiate(now, peer, false, out);
+        // Towards somebody who is there, or whom we are told to keep alive; else the next packet received does it.
+        if (timers.persistentMs === 0 && peer.lastHeardAt + c.heardWithinMs <= now) return;
+        if (this.#shared.isStale(now, peer)) sender.initiate(now, peer, false, out);
         return;
       case timer.confirm:
         if (peer.current === null || peer.current.isHeard) return;
