@@ -6,6 +6,7 @@ import { Lab, pause, whyNoLab } from '../fixtures/netns.ts';
 import { connect, node26, ours, plan, scratch, whyNoPeers, wireguardGo } from '../fixtures/tunnels.ts';
 
 const skip = whyNoLab() ?? whyNoPeers() ?? false;
+t.setTimeout(180_000);
 
 t.test('oversize datagrams', { skip, timeout: 60_000 }, async t => {
   const lab = new Lab('itp-');
@@ -51,7 +52,7 @@ t.test('low-order public keys get not one datagram', { skip, timeout: 60_000 }, 
   t.teardown(() => lab.close());
   const { a, b } = await connect(lab, ours(), wireguardGo());
   t.equal(a.namespace.ping(plan.b.inner4, 1), 1);
-  // RFC 7748 and the kernel's self-test: points whose product with any scalar is zero, canonical or not.
+  // All that RFC 7748 can decode to (its top bit is ignored) whose product with any scalar is zero, canonical or not.
   const points = [
     '0000000000000000000000000000000000000000000000000000000000000000',
     '0100000000000000000000000000000000000000000000000000000000000000',
@@ -60,11 +61,6 @@ t.test('low-order public keys get not one datagram', { skip, timeout: 60_000 }, 
     'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
     'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
     'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
-    'cdeb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b880',
-    '4c9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f11d7',
-    'd9ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff',
-    'daffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff',
-    'dbffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff',
   ];
   const program = `const s = require('node:dgram').createSocket('udp4'); let n = 0;
 s.on('message', () => n++); s.bind(4999, '${plan.b.outer4}', () => console.log('ready'));
