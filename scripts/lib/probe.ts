@@ -8,6 +8,7 @@ import { createSocket } from 'node:dgram';
 import type { Socket as Datagrams } from 'node:dgram';
 import { writeFileSync } from 'node:fs';
 import { request } from 'node:http';
+import { request as secureRequest } from 'node:https';
 import { connect, createServer } from 'node:net';
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
@@ -17,7 +18,7 @@ export type Transfer = { bytes: number; ms: number; up: string; down: string; ok
 /** Receipt times are milliseconds of CLOCK_MONOTONIC. */
 export type Receipts = { count: number; firstAt: number; lastAt: number };
 export type Call =
-  | { op: 'http'; method: string; url: string; headers: Record<string, string>; body?: string }
+  | { op: 'http'; method: string; url: string; headers: Record<string, string>; body?: string; ca?: string }
   | { op: 'serve'; host: string; port: number }
   | { op: 'transfer'; host: string; port: number; bytes: number }
   | { op: 'listen'; host: string; port: number; echo: boolean }
@@ -54,19 +55,9 @@ export class Probe {
     });
   }
 
-  async http(
-    method: string,
-    url: string,
-    headers: Record<string, string> = {},
-    body?: string,
-  ): Promise<Answer> {
-    return await this.#call<Answer>({
-      op: 'http',
-      method,
-      url,
-      headers,
-      ...(body === undefined ? {} : { body }),
-    });
+  /** `ca`: PEM of the authority to trust, for https. */
+  async http(call: { method: string; url: string; body?: string; ca?: string }): Promise<Answer> {
+    return await this.#call<Answer>({ op: 'http', headers: { 'content-type': 'application/json' }, ...call });
   }
 
   /** A TCP server that hashes what it is sent and sends as much back. */
@@ -153,9 +144,9 @@ function answer(call: Call): Promise<unknown> {
 
 function http(call: Extract<Call, { op: 'http' }>): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const out = request(
+    const out = (call.url.startsWith('https:') ? secureRequest : request)(
       call.url,
-      { method: call.method, headers: call.headers, timeout: 10_000 },
+      { method: call.method, headers: call.headers, timeout: 10_000, ...(call.ca ? { ca: call.ca } : {}) },
       response => {
         let body = '';
         response.setEncoding('utf8');

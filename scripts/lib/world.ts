@@ -294,8 +294,8 @@ export class Watch {
   readonly from: number;
   /** When the counter last grew; 0 if it never did. */
   lastAt = 0;
-  /** When it first grew. */
-  firstAt = 0;
+  /** The first growths: count since the watch began, and when it was seen. */
+  readonly seen: { packets: number; at: number }[] = [];
   #count: number;
   #read: () => number;
   #timer: NodeJS.Timeout;
@@ -322,6 +322,6 @@ export class Watch {
     if (count === this.#count) return;
     this.#count = count;
     this.lastAt = now();
-    if (this.firstAt === 0) this.firstAt = this.lastAt;
+    if (this.seen.length < 64) this.seen.push({ packets: count - this.from, at: this.lastAt });
   }
 }
