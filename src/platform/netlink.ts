@@ -23,6 +23,7 @@ import { Message, attributes, bytesOf, replies, textOf } from './message.ts';
 const NLMSG_ERROR = 2;
 const NLM_F_ACK = 4;
 const NLM_F_REPLACE = 0x100;
+const NLM_F_EXCL = 0x200;
 const NLM_F_CREATE = 0x400;
 const RTM_NEWLINK = 16;
 const RTM_DELLINK = 17;
@@ -188,8 +189,9 @@ export class Netlink {
     return answer;
   }
 
+  /** -EEXIST when it is there already, which the kernel can tell only with a `priority`; without, it adds a twin. */
   addRule(rule: Rule): number {
-    return this.#rule(RTM_NEWRULE, NLM_F_CREATE | 0x200, rule); // 0x200: EXCL, or the kernel adds twins
+    return this.#rule(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, rule);
   }
 
   deleteRule(rule: Rule): number {

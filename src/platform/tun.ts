@@ -109,7 +109,12 @@ export function openTun(libc: Libc, options: TunOptions): Tun {
     throw attachError(options.name, result);
   }
   if (options.persist !== undefined) libc.ioctlValue(fd, TUNSETPERSIST, options.persist ? 1 : 0);
-  return adopt(libc, fd, options.offload);
+  try {
+    return adopt(libc, fd, options.offload);
+  } catch (error) {
+    libc.close(fd);
+    throw error;
+  }
 }
 
 /** A TUN descriptor opened by somebody else (`--tun-fd`): asks the kernel what it is. */
