@@ -279,7 +279,9 @@ export type RelayAnswer =
   | { readonly type: 'end'; readonly n: number }
   | { readonly type: 'pong'; readonly n: number };
 
+/** Of a request, and of an answer. JSON in JSON grows by its quotes, so both stay well below the frame limit. */
 export const relayBodyMaxBytes = 16_384;
+export const relayAnswerMaxBytes = 40_000;
 
 const relayRequests: FrameShapes<RelayRequest> = {
   request: object({
@@ -300,7 +302,7 @@ const relayAnswers: FrameShapes<RelayAnswer> = {
     type: literal('response'),
     n: count,
     status: integer(200, 599),
-    body: string(relayBodyMaxBytes),
+    body: string(relayAnswerMaxBytes),
   }),
   stream: object({ type: literal('stream'), n: count }),
   event: object({ type: literal('event'), n: count, event: id, data: string(4096) }),

@@ -4,7 +4,7 @@
 import { Dialer } from '../control/channel.ts';
 import type { Channel } from '../control/channel.ts';
 import type { Log } from '../control/log.ts';
-import { paths, readRelayRequest, relayProtocol } from '../control/messages.ts';
+import { paths, readRelayRequest, relayAnswerMaxBytes, relayProtocol } from '../control/messages.ts';
 import type { RelayAnswer, RelayRequest } from '../control/messages.ts';
 import type { Api } from './api.ts';
 
@@ -85,21 +85,27 @@ export class Relay {
   ): Promise<void> {
     const { n } = frame;
     if (this.#inFlight >= inFlightMax || streams.size >= streamsMax) {
-      channel.send({
-        type: 'response',
-        n,
-        status: 503,
-        body: '{"error":{"code":"busy","message":"Core is busy: try again"}}',
-      });
-      return;
-    }
-    this.#inFlight++;
-    const reply = await this.#o.api.handle(frame).finally(() => this.#inFlight--);
-    if ('status' in reply) {
-      channel.send({ type: 'response', n, status: reply.status, body: reply.body });
+      channel.send({ type: 'response', n, status: 503, body: busy });
       return;
     }
     let over = false;
+    streams.set(n, () => (over = true)); // an abort may come before there is anything to stop
+    this.#inFlight++;
+    const reply = await this.#o.api.handle(frame).finally(() => {
+      this.#inFlight--;
+      streams.delete(n);
+    });
+    if (over || !channel.isOpen) return;
+    if ('status' in reply) {
+      const fits = Buffer.byteLength(reply.body) <= relayAnswerMaxBytes;
+      channel.send({
+        type: 'response',
+        n,
+        status: fits ? reply.status : 500,
+        body: fits ? reply.body : tooLong,
+      });
+      return;
+    }
     // The stream is opened before the first event, which comes from inside of `stream`.
     channel.send({ type: 'stream', n });
     const stop = reply.stream(event => {
@@ -110,7 +116,9 @@ export class Relay {
       channel.send({ type: 'end', n });
     });
     if (stop === null) channel.send({ type: 'end', n });
-    else if (!over && channel.isOpen) streams.set(n, stop);
-    else stop();
+    else if (!over) streams.set(n, stop);
   }
 }
+
+const busy = '{"error":{"code":"busy","message":"Core is busy: try again"}}';
+const tooLong = '{"error":{"code":"internal","message":"the answer is too long for one frame"}}';

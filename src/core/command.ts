@@ -1,0 +1,200 @@
+// `sallyport core`: the server, and the administrator's commands. Commands are answered by the running Core over its unix
+// socket; when none is running they work on the store directly.
+
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { parse } from 'smol-toml';
+import { createLog, logLevels, silentLog } from '../control/log.ts';
+import type { Log, LogLevel } from '../control/log.ts';
+import { isLoopback, listenAddress, readSettings } from '../control/settings.ts';
+import type { Settings } from '../control/settings.ts';
+import { errorText, PlainError, usageError } from '../util/errors.ts';
+import { nouns } from './admin.ts';
+import type { Said } from './admin.ts';
+import { Core } from './core.ts';
+import { Sessions } from './sessions.ts';
+import { askCore, execute, serveAdmin, socketPath } from './socket.ts';
+import { openStore } from './store/store.ts';
+import type { Store } from './store/store.ts';
+
+const specs = {
+  data: 'text',
+  'key-file': 'text',
+  'agents-listen': 'text',
+  'agents-tls-cert': 'text',
+  'agents-tls-key': 'text',
+  proxy: 'list',
+  'proxy-token': 'secret',
+  'proxy-ca': 'text',
+  'log-level': 'text',
+  insecure: 'switch',
+} as const;
+
+/** Settings that matter to commands, too; they may stand anywhere among the words. */
+const commandFlags = new Set(['--config', '--data', '--key-file']);
+const defaultData = '/var/lib/sallyport';
+
+const usage = `usage: sallyport core [--config FILE] [--data DIR] --agents-listen ADDRESS:PORT
+           [--agents-tls-cert FILE --agents-tls-key FILE]
+           [--proxy ws://HOST:PORT]... [--proxy-token-file FILE] [--proxy-ca FILE]
+           [--key-file FILE] [--log-level LEVEL] [--insecure]
+       sallyport core [--data DIR] [--json] NOUN VERB ...
+           user      add NAME [--groups G,G] | list | totp NAME | recovery NAME | groups NAME G,G | enable | disable | unlock | remove NAME
+           device    token USER [--hours N] | list [USER] | enable | disable | remove ID
+           location  add NAME --network PREFIX [--endpoint HOST:PORT] [...] | set NAME ... | list | remove NAME
+           agent     token LOCATION [--endpoint HOST:PORT] [--hours N] | list | remove ID
+           session   list [--all] | revoke ID | revoke --device ID|KEY | revoke --user NAME
+           audit     show [--limit N] | verify [--checkpoint LINE] | checkpoint
+           apply FILE [--dry-run] [--prune]`;
+
+export async function run(args: string[]): Promise<number> {
+  if (args.includes('--help') || args.includes('-h')) {
+    process.stdout.write(usage + '\n');
+    return 0;
+  }
+  try {
+    const { own, words, json } = separate(args);
+    if (words.length === 0) return await serve(args);
+    const said = await command(own, words);
+    process.stdout.write((json ? JSON.stringify(said.data) : said.text) + '\n');
+    return 0;
+  } catch (error) {
+    process.stderr.write(`sallyport core: ${errorText(error)}\n`);
+    return error instanceof PlainError ? error.exit : 1;
+  }
+}
+
+/** Splits our own settings from the words of a command; no words means: serve. */
+function separate(args: readonly string[]): { own: string[]; words: string[]; json: boolean } {
+  const own: string[] = [];
+  const words: string[] = [];
+  let json = false;
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i]!;
+    if (commandFlags.has(arg.split('=')[0]!))
+      own.push(arg, ...(arg.includes('=') ? [] : args.slice(++i, i + 1)));
+    else if (arg === '--json') json = true;
+    else words.push(arg);
+  }
+  return words[0] !== undefined && !words[0].startsWith('--')
+    ? { own, words, json }
+    : { own, words: [], json };
+}
+
+async function command(own: readonly string[], words: readonly string[]): Promise<Said> {
+  const noun = words[0]!;
+  if (noun !== 'apply' && !nouns.includes(noun))
+    throw usageError(
+      'unknown-noun',
+      `unknown command "${noun}"; known are ${nouns.join(', ')}, apply (see --help)`,
+    );
+  const settings = readSettings('core', specs, {
+    args: own,
+    env: process.env,
+    parseFile: text => parse(text),
+  });
+  const directory = settings.data ?? defaultData;
+  const args = noun === 'apply' ? ['apply', ...withText(words.slice(1))] : words;
+  const answered = existsSync(socketPath(directory)) ? await askCore(socketPath(directory), args) : null;
+  if (answered !== null) return answered;
+  const store = openStore(directory, settings['key-file']);
+  try {
+    const scope = { store, clock: Date.now, random: randomly };
+    return execute({ ...scope, sessions: new Sessions({ ...scope, log: silentLog }) }, args);
+  } finally {
+    store.close();
+  }
+}
+
+/** `apply` reads the file here, with the rights of whoever typed the command. */
+function withText(words: readonly string[]): string[] {
+  const path = words.find(word => !word.startsWith('--'));
+  if (path === undefined)
+    throw usageError('arguments', 'usage: sallyport core apply FILE [--dry-run] [--prune]');
+  try {
+    return [path, readFileSync(path, 'utf8'), ...words.filter(word => word !== path)];
+  } catch (cause) {
+    throw usageError('no-file', `cannot read ${path}`, cause);
+  }
+}
+
+async function serve(args: readonly string[]): Promise<number> {
+  const settings = readSettings('core', specs, { args, env: process.env, parseFile: text => parse(text) });
+  const level = (settings['log-level'] ?? 'info') as LogLevel;
+  if (!logLevels.includes(level))
+    throw usageError('bad-value', `log-level must be one of ${logLevels.join(', ')}`);
+  const log = createLog('core', level, line => process.stderr.write(line + '\n'));
+  const agentsAt = listenAddress('agents-listen', settings['agents-listen'] ?? '127.0.0.1:8445');
+  const tls = tlsFiles(settings['agents-tls-cert'], settings['agents-tls-key']);
+  checkPlain(settings, agentsAt.host, tls !== undefined);
+  const directory = settings.data ?? defaultData;
+  const store = openStore(directory, settings['key-file']);
+  const core = new Core({ store, log, ...(tls === undefined ? {} : { agentTls: tls }) });
+  const admin = await serveAdmin(socketPath(directory), core);
+  const at = await core.listen(agentsAt).catch((cause: unknown) => {
+    throw new PlainError('cannot-listen', `cannot listen for agents: ${errorText(cause)}`, 1, cause);
+  });
+  const token = settings['proxy-token'];
+  const ca = settings['proxy-ca'] === undefined ? undefined : readFileSync(settings['proxy-ca'], 'utf8');
+  for (const url of settings.proxy) core.relayTo(url, token!, ca);
+  warnDangers(store, log);
+  log.info('core ready', { agents: at.port, proxies: settings.proxy.length, data: directory });
+  await stopped();
+  admin.close();
+  await core.close();
+  return 0;
+}
+
+/** Plain sockets are for loopback. */
+function checkPlain(settings: Settings<typeof specs>, agentsHost: string, agentsTls: boolean): void {
+  if (settings.proxy.length > 0 && (settings['proxy-token'] ?? '').length < 16)
+    throw usageError(
+      'no-token',
+      'give --proxy-token-file FILE with at least 16 characters that the Proxy has, too',
+    );
+  for (const url of settings.proxy) {
+    const parsed = URL.canParse(url) ? new URL(url) : null;
+    if (parsed === null || !/^wss?:$/.test(parsed.protocol))
+      throw usageError('bad-proxy', `--proxy must be ws://HOST:PORT or wss://HOST:PORT, not "${url}"`);
+    if (parsed.protocol === 'ws:' && !isLoopback(parsed.hostname.replace(/[[\]]/g, '')) && !settings.insecure)
+      throw usageError('no-tls', `${url}: plain ws:// is for loopback only: use wss://, or --insecure`);
+  }
+  if (!agentsTls && !isLoopback(agentsHost) && !settings.insecure)
+    throw usageError(
+      'no-tls',
+      'agents on other machines need TLS: give --agents-tls-cert and --agents-tls-key, or --insecure',
+    );
+}
+
+function warnDangers(store: Store, log: Log): void {
+  for (const { name, settings } of store.places.locations()) {
+    if (settings.policy?.dangerouslyShortStaleAfter !== undefined)
+      log.warn('dangerouslyShortStaleAfter is set: live tunnels will be logged out', { location: name });
+    if (settings.allowX25519 === true)
+      log.warn('plain X25519 is accepted: no post-quantum secrecy', { location: name });
+  }
+}
+
+function tlsFiles(
+  cert: string | undefined,
+  key: string | undefined,
+): { cert: string; key: string } | undefined {
+  if (cert === undefined && key === undefined) return undefined;
+  if (cert === undefined || key === undefined)
+    throw usageError('half-tls', 'agents-tls-cert and agents-tls-key belong together: give both');
+  try {
+    return { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') };
+  } catch (cause) {
+    throw usageError('no-tls-file', errorText(cause), cause);
+  }
+}
+
+function randomly(bytes: number): Uint8Array {
+  return new Uint8Array(randomBytes(bytes));
+}
+
+function stopped(): Promise<void> {
+  return new Promise(resolve => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+  });
+}

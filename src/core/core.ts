@@ -1,0 +1,87 @@
+// Core put together: store, sessions, login flow, client API, agent listener, relays and the clock that drives them. The only
+// file that knows them all. `command.ts` starts it for people, tests start it in process.
+
+import { randomBytes } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import type { Log } from '../control/log.ts';
+import { Agents } from './agents.ts';
+import { Api } from './api.ts';
+import type { ApiOptions } from './api.ts';
+import { Flow } from './flow.ts';
+import type { Random } from './ids.ts';
+import { Relay } from './relay.ts';
+import { Sessions } from './sessions.ts';
+import type { Store } from './store/store.ts';
+
+export interface CoreOptions {
+  readonly store: Store;
+  readonly log: Log;
+  readonly clock?: () => number;
+  readonly random?: Random;
+  readonly agentTls?: { readonly cert: string; readonly key: string };
+  readonly holdUntil?: NonNullable<ApiOptions['holdUntil']>;
+}
+
+const tickEveryMs = 250;
+const sweepEveryMs = 60_000;
+
+export class Core {
+  readonly store: Store;
+  readonly sessions: Sessions;
+  readonly flow: Flow;
+  readonly api: Api;
+  readonly clock: () => number;
+  readonly random: Random;
+  readonly log: Log;
+  readonly #agents: Agents;
+  readonly #relays: Relay[] = [];
+  #ticker: NodeJS.Timeout | null = null;
+  #sweptAt = 0;
+
+  constructor(options: CoreOptions) {
+    const { store, log } = options;
+    const clock = options.clock ?? Date.now;
+    const random = options.random ?? (bytes => new Uint8Array(randomBytes(bytes)));
+    this.store = store;
+    this.log = log;
+    this.clock = clock;
+    this.random = random;
+    this.sessions = new Sessions({ store, clock, random, log });
+    this.flow = new Flow({ store, sessions: this.sessions, clock, random, log });
+    const { sessions, flow } = this;
+    const hold = options.holdUntil === undefined ? {} : { holdUntil: options.holdUntil };
+    this.api = new Api({ store, sessions, flow, clock, random, log, ...hold });
+    const tls = options.agentTls === undefined ? {} : { tls: options.agentTls };
+    this.#agents = new Agents({ store, sessions, clock, random, log, ...tls });
+  }
+
+  async listen(at: { host: string; port: number }): Promise<AddressInfo> {
+    const address = await this.#agents.listen(at.port, at.host);
+    this.#ticker = setInterval(() => this.tick(), tickEveryMs);
+    return address;
+  }
+
+  /** Connects out to a Proxy. */
+  relayTo(url: string, token: string, ca?: string): void {
+    const relay = new Relay({ api: this.api, url, token, ca, log: this.log });
+    this.#relays.push(relay);
+    relay.start();
+  }
+
+  tick(): void {
+    const now = this.clock();
+    this.sessions.tick(now);
+    if (Math.abs(now - this.#sweptAt) < sweepEveryMs) return;
+    this.#sweptAt = now;
+    this.store.logins.sweep(now);
+    this.store.sessions.sweep(now);
+  }
+
+  /** Sessions are left as they are: agents carry them on, and the next Core finds them in the store. */
+  async close(): Promise<void> {
+    if (this.#ticker !== null) clearInterval(this.#ticker);
+    for (const relay of this.#relays) relay.stop();
+    await this.#agents.close();
+    this.store.close();
+  }
+}
