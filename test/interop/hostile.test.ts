@@ -6,7 +6,7 @@ import { Lab, pause, whyNoLab } from '../fixtures/netns.ts';
 import { connect, node26, ours, plan, scratch, whyNoPeers, wireguardGo } from '../fixtures/tunnels.ts';
 
 const skip = whyNoLab() ?? whyNoPeers() ?? false;
-t.setTimeout(180_000);
+t.setTimeout(300_000);
 
 t.test('oversize datagrams', { skip, timeout: 60_000 }, async t => {
   const lab = new Lab('itp-');

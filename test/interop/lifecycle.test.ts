@@ -18,7 +18,7 @@ import {
 } from '../fixtures/tunnels.ts';
 
 const skip = whyNoLab() ?? whyNoPeers() ?? false;
-t.setTimeout(180_000);
+t.setTimeout(300_000);
 const standIn = process.env['INTEROP_OURS'];
 
 /** A command of one word, as wg-quick wants it. */

@@ -6,7 +6,7 @@ import { Lab, whyNoLab } from '../fixtures/netns.ts';
 import { connect, ours, plan, wg, whyNoPeers, wireguardGo } from '../fixtures/tunnels.ts';
 
 const skip = whyNoLab() ?? whyNoPeers() ?? false;
-t.setTimeout(180_000);
+t.setTimeout(300_000);
 
 for (const outer of [4, 6] as const)
   for (const withPsk of [false, true])

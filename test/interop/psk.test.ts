@@ -7,7 +7,7 @@ import { connect, ours, plan, wg, whyNoPeers, wireguardGo } from '../fixtures/tu
 import type { Tunnel } from '../fixtures/tunnels.ts';
 
 const skip = whyNoLab() ?? whyNoPeers() ?? false;
-t.setTimeout(180_000);
+t.setTimeout(300_000);
 
 /** Packets the tunnel process delivered to the kernel. */
 function delivered(tunnel: Tunnel): number {

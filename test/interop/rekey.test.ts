@@ -7,6 +7,7 @@ import { connect, ours, plan, whyNoPeers, wireguardGo } from '../fixtures/tunnel
 import type { Pair } from '../fixtures/tunnels.ts';
 
 const skip = whyNoLab() ?? whyNoPeers() ?? false;
+t.setTimeout(300_000);
 const seconds = 128;
 
 const handshakes = ({ a, b }: Pair): { a: number; b: number } => ({

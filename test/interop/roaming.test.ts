@@ -7,7 +7,7 @@ import { connect, ours, plan, wg, whyNoPeers, wireguardGo } from '../fixtures/tu
 import type { Implementation } from '../fixtures/tunnels.ts';
 
 const skip = whyNoLab() ?? whyNoPeers() ?? false;
-t.setTimeout(180_000);
+t.setTimeout(300_000);
 
 for (const [name, left, right] of [
   ['we move', ours, wireguardGo],

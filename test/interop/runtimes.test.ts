@@ -8,7 +8,7 @@ import { Lab, has, run, until, whyNoLab } from '../fixtures/netns.ts';
 import { connect, node26, plan, sallyport, whyNoPeers, wireguardGo } from '../fixtures/tunnels.ts';
 
 const skip = whyNoLab() ?? whyNoPeers() ?? false;
-t.setTimeout(180_000);
+t.setTimeout(300_000);
 const program = new URL('../fixtures/transfer.ts', import.meta.url).pathname;
 const localDeno = new URL('../../node_modules/.bin/deno', import.meta.url).pathname;
 

@@ -8,7 +8,7 @@ import { connect, node26, ours, plan, whyNoPeers, wireguardGo } from '../fixture
 import type { Tunnel } from '../fixtures/tunnels.ts';
 
 const skip = whyNoLab() ?? whyNoPeers() ?? false;
-t.setTimeout(180_000);
+t.setTimeout(300_000);
 const program = new URL('../fixtures/transfer.ts', import.meta.url).pathname;
 const bytes = 100_000_000;
 

@@ -8,7 +8,7 @@ import { Lab, whyNoLab } from '../fixtures/netns.ts';
 import { Tunnel, newKeys, ours, scratch, wg, wgInput, whyNoPeers, wireguardGo } from '../fixtures/tunnels.ts';
 
 const skip = whyNoLab() ?? whyNoPeers() ?? false;
-t.setTimeout(180_000);
+t.setTimeout(300_000);
 
 const sorted = (text: string): string[] => text.split('\n').sort();
 
@@ -28,7 +28,7 @@ function ask(ifname: string, request: string): Promise<string> {
       resolve(answer);
     };
     socket.setEncoding('utf8').setTimeout(1000, done);
-    socket.on('data', text => {
+    socket.on('data', (text: string) => {
       answer += text;
       if (/errno=-?\d+\n\n$/.test(answer)) done();
     });
