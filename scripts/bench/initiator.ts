@@ -1,5 +1,5 @@
 // A flock of initiators against one responder, to count handshakes per second: each initiation is complete and valid
-// (whitepaper §5.4.2), made with Node's own crypto and none of the code under test. Every initiator shares one ephemeral
+// (whitepaper §5.4.2), made with Node's own crypto; only cookie replies are opened with our code. Every initiator shares one ephemeral
 // key, which the responder cannot know, so that making an initiation costs a fraction of answering it.
 //   initiator.ts ADDRESS PORT RESPONDER-PUBLIC-KEY SECONDS WINDOW    private keys on stdin, one base64 line each
 // Prints JSON: { sent, answered, cookies, seconds }.
@@ -10,6 +10,7 @@ import type { KeyObject } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { readFileSync } from 'node:fs';
 import { BLAKE2s } from '@stablelib/blake2s';
+import { xchachaOpen } from '../../src/wireguard/crypto.ts';
 
 const [address = '', port = '', responder = '', seconds = '3', window = '32'] = process.argv.slice(2);
 
@@ -62,6 +63,7 @@ const afterE = hmac(hmac(construction, ephemeralRaw), Uint8Array.of(1));
 const hashE = hash(start, ephemeralRaw);
 const [afterEs, keyEs] = kdf2(afterE, diffieHellman({ privateKey: ephemeral, publicKey: responderKey }));
 const mac1Key = hash(Buffer.from('mac1----'), responderRaw);
+const cookieKey = hash(Buffer.from('cookie--'), responderRaw);
 
 interface Initiator {
   readonly sealedStatic: Buffer;
@@ -77,6 +79,17 @@ const flock: Initiator[] = readFileSync(0, 'utf8')
     const [, keySs] = kdf2(afterEs, diffieHellman({ privateKey: key, publicKey: responderKey }));
     return { sealedStatic, hashS: hash(hashE, sealedStatic), keySs };
   });
+
+/** All of the flock share one address, hence one cookie. */
+let cookie: Uint8Array | null = null;
+const lastMac1: Uint8Array[] = [];
+
+function takeCookie(reply: Buffer): void {
+  const mac1 = lastMac1[reply.readUInt32LE(4) - 1];
+  const fresh = new Uint8Array(16);
+  if (mac1 !== undefined && xchachaOpen(fresh, cookieKey, reply.subarray(8, 32), reply.subarray(32, 64), mac1))
+    cookie = fresh;
+}
 
 let nanos = 0n;
 function tai64n(): Buffer {
@@ -97,6 +110,8 @@ function initiation(from: Initiator, index: number): Buffer {
   message.set(from.sealedStatic, 40);
   message.set(aead(from.keySs, tai64n(), from.hashS), 88);
   message.set(mac(mac1Key, message.subarray(0, 116)), 116);
+  if (cookie !== null) message.set(mac(cookie, message.subarray(0, 132)), 132);
+  lastMac1[index - 1] = message.subarray(116, 132);
   return message;
 }
 
@@ -121,8 +136,10 @@ function pump(): void {
 
 socket.on('message', message => {
   if (message[0] === 2) answered++;
-  else if (message[0] === 3) cookies++;
-  else return;
+  else if (message[0] === 3) {
+    cookies++;
+    takeCookie(message);
+  } else return;
   outstanding = Math.max(0, outstanding - 1);
   if (performance.now() < end) pump();
 });
