@@ -146,9 +146,9 @@ function measure(libc: Libc, provider: CryptoLike, bytes: number): number {
   return best;
 }
 
-const warmUp = 30;
-const rounds = 12;
-const roundSeals = 250;
+const warmUp = 16;
+const rounds = 8;
+const roundSeals = 200;
 
 const workspaces = new WeakMap<Libc, number>();
 

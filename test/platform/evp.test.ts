@@ -1,0 +1,46 @@
+// The EVP back end: failures it must survive. What it computes is judged in openssl.test.ts.
+
+import t from 'tap';
+import { loadFfi } from '../../src/platform/ffi/ffi.ts';
+import type { Ffi } from '../../src/platform/ffi/ffi.ts';
+import { EvpAead, findEvp } from '../../src/platform/evp.ts';
+import { libcOver } from '../fixtures/native.ts';
+
+const ffi = await loadFfi();
+const libc = libcOver(ffi);
+const secret = new Uint8Array(32).fill(3);
+const word = (value: number): number | bigint => ffi.word(value);
+
+/** The process's symbols with one replaced. */
+function with_(name: string, value: number): Pick<Ffi, 'symbol'> {
+  const fake = Object.assign(() => value, { raw: () => ffi.word(value) });
+  return {
+    symbol: (symbol, parameters, result) => (symbol === name ? fake : ffi.symbol(symbol, parameters, result)),
+  };
+}
+
+t.test('libraries that cannot', async t => {
+  t.equal(findEvp(libc, { symbol: () => null }), null);
+  t.equal(findEvp(libc, with_('EVP_chacha20_poly1305', 0)), null, 'built without ChaCha20');
+  const noContext = findEvp(libc, with_('EVP_CIPHER_CTX_new', 0))!;
+  t.throws(() => noContext.context(secret, true), /cannot allocate/);
+  const refusing = findEvp(libc, with_('EVP_CipherInit_ex', 0))!;
+  t.throws(() => refusing.context(secret, true), /refuses/);
+  const evp = findEvp(libc, with_('EVP_CIPHER_CTX_ctrl', 0))!;
+  t.throws(() => new EvpAead(evp, secret, word).seal(4096, 16, 1), /failed to seal/);
+  t.throws(() => evp.context(new Uint8Array(31), true), /32 bytes/);
+});
+
+t.test('a forged packet leaves nothing behind, a destroyed key works no more', async t => {
+  const aead = new EvpAead(findEvp(libc, ffi)!, secret, word);
+  const at = libc.arena.alloc(256);
+  libc.arena.u8.fill(7, at, at + 100);
+  aead.seal(at, 100, 1);
+  t.equal(aead.open(at, 116, 2, 0), false);
+  t.ok(libc.arena.u8.subarray(at, at + 100).every(byte => byte === 0));
+  t.equal(aead.open(at, 15, 2, 0), false);
+  aead.destroy();
+  aead.destroy();
+  t.throws(() => aead.seal(at, 16, 0), /destroyed/);
+  t.equal(aead.open(at, 32, 0, 0), false);
+});
