@@ -69,7 +69,7 @@ function keyPair(curve: Curve): RawKeyPair {
   const privateKey = new Uint8Array(randomBytes(32));
   if (curve === 'x25519') {
     privateKey[0]! &= 248;
-    privateKey[31]! = (privateKey[31]! & 127) | 64;
+    privateKey[31] = (privateKey[31]! & 127) | 64;
   }
   return { privateKey, publicKey: rawPublic(privateObject(curve, privateKey)) };
 }

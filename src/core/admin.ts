@@ -61,7 +61,7 @@ function userAdd(scope: Scope, args: readonly string[]): Said {
   if (scope.store.people.userNamed(name) !== undefined)
     throw new PlainError('exists', `there is a user ${name} already`);
   const user = newId('u', scope.random);
-  scope.store.people.addUser(user, name, listOption(words, 'groups') ?? [], scope.clock());
+  scope.store.people.addUser(user, name, groupNames(listOption(words, 'groups') ?? []), scope.clock());
   audit(scope, 'user.added', { reason: name });
   return said({ id: user, name }, `user ${name} (${user})`);
 }
@@ -111,9 +111,7 @@ function userRecovery(scope: Scope, args: readonly string[]): Said {
 function userGroups(scope: Scope, args: readonly string[]): Said {
   const words = readWords('user groups', args, ['NAME', 'GROUP,GROUP'], {});
   const user = userOf(scope, words.positions[0]!);
-  const groups = words.positions[1]!.split(',').filter(group => group !== '');
-  for (const group of groups)
-    if (!check(id, group).ok) throw usageError('bad-name', `"${group}" is no group name`);
+  const groups = groupNames(words.positions[1]!.split(',').filter(group => group !== ''));
   scope.store.people.changeUser(user.id, { groups });
   audit(scope, 'user.groups', { reason: `${user.name}: ${groups.join(',')}` });
   const ended = scope.sessions.enforce('admin');
@@ -234,7 +232,8 @@ function locationSet(scope: Scope, args: readonly string[]): Said {
   return changeLocation(scope, location, settingsFrom(words, location.settings));
 }
 
-export function changeLocation(scope: Scope, location: Location, settings: LocationSettings): Said {
+/** Throws when these settings cannot take the place of the location's. */
+export function checkChange(scope: Scope, location: Location, settings: LocationSettings): void {
   checkSettings(settings);
   const used = scope.store.db.get('SELECT 1 FROM addresses WHERE location_id = ?', location.id) !== undefined;
   if (settings.network !== location.settings.network && used)
@@ -242,6 +241,10 @@ export function changeLocation(scope: Scope, location: Location, settings: Locat
       'network-in-use',
       `location ${location.name}: devices have addresses in ${location.settings.network}, so the network cannot change`,
     );
+}
+
+export function changeLocation(scope: Scope, location: Location, settings: LocationSettings): Said {
+  checkChange(scope, location, settings);
   scope.store.places.changeLocation(location.id, settings);
   audit(scope, 'location.changed', { location: location.name });
   const ended = scope.sessions.enforce('admin');
@@ -461,6 +464,12 @@ function named(text: string, what: string): string {
   if (!check(label, text).ok || text.startsWith('-'))
     throw usageError('bad-name', `"${text}" is not ${what}: one line of 1 to 100 characters`);
   return text;
+}
+
+function groupNames(groups: string[]): string[] {
+  for (const group of groups)
+    if (!check(id, group).ok) throw usageError('bad-name', `"${group}" is not a group name`);
+  return groups;
 }
 
 function checkSettings(settings: LocationSettings): void {

@@ -6,7 +6,8 @@ import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { Acceptor, Channel, CloseCode, refuseUpgrade } from '../control/channel.ts';
+import type { Channel} from '../control/channel.ts';
+import { Acceptor, CloseCode, refuseUpgrade } from '../control/channel.ts';
 import { signBytes, verifyBytes } from '../control/keys.ts';
 import type { Log } from '../control/log.ts';
 import {

@@ -5,7 +5,7 @@
 import { parse } from 'smol-toml';
 import { boolean, check, id, label, list, object, optional } from '../control/validate.ts';
 import { errorText, usageError } from '../util/errors.ts';
-import { addLocation, administer, changeLocation } from './admin.ts';
+import { addLocation, administer, changeLocation, checkChange } from './admin.ts';
 import type { Said, Scope } from './admin.ts';
 import { locationSettings, settingsProblem } from './policy.ts';
 import type { LocationSettings } from './policy.ts';
@@ -120,11 +120,13 @@ function* locationChanges(scope: Scope, declared: Declared['locations']): Iterab
         line: `+ location ${name} (${settings.network})`,
         make: () => void addLocation(scope, name, settings),
       };
-    else if (!same(now.settings, settings))
+    else if (!same(now.settings, settings)) {
+      checkChange(scope, now, settings); // before anything is made: sessions that end do not come back with a roll-back
       yield {
         line: `~ location ${name}: ${difference(now.settings, settings)}`,
         make: () => void changeLocation(scope, now, settings),
       };
+    }
   }
 }
 
