@@ -69,9 +69,7 @@ async function story(stage: Stage): Promise<void> {
   });
 
   await timeline.step('no-grant-no-handshake', 30_000, async () => {
-    await stage
-      .client(['up', '--interface', stage.clientInterface, '--tun-device', stage.tunDevice])
-      .then(succeeded);
+    await stage.client(['up', ...stage.tunnelOptions]).then(succeeded);
     const before = wire.sent();
     await stage.knock();
     const knocked = await until('two handshake initiations on the wire', 15_000, async () => {

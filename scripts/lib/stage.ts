@@ -97,6 +97,12 @@ export class Stage {
     return location!.config.addresses[0]!.split('/')[0]!;
   }
 
+  /** Options of `up` and `login` for the tunnel itself. */
+  get tunnelOptions(): string[] {
+    const level = this.#options.logLevel ?? 'info';
+    return ['--interface', this.clientInterface, '--tun-device', this.tunDevice, '--log-level', level];
+  }
+
   path(name: string): string {
     return join(this.world.dir, name);
   }
@@ -251,8 +257,12 @@ export class Stage {
 
   /** Peers on the gateway's interface, asked as `wg` would. */
   async gatewayPeers(): Promise<number> {
-    const answer = await uapiGet(join(this.path('agent-uapi'), `${this.gatewayInterface}.sock`));
-    return answer.split('\n').filter(line => line.startsWith('public_key=')).length;
+    return (await this.uapi()).split('\n').filter(line => line.startsWith('public_key=')).length;
+  }
+
+  /** The gateway's interface as the UAPI shows it, keys included. */
+  async uapi(): Promise<string> {
+    return await uapiGet(join(this.path('agent-uapi'), `${this.gatewayInterface}.sock`));
   }
 
   /** Asks the running client for a new handshake; when the gateway had the packet that completes it. */
@@ -292,8 +302,7 @@ export class Stage {
 
   async login(code: string): Promise<Finished> {
     const file = this.write('code', `${code}\n`);
-    const tunnel = ['--interface', this.clientInterface, '--tun-device', this.tunDevice];
-    return await this.client(['login', '--json', '--code-file', file, ...tunnel]);
+    return await this.client(['login', '--json', '--code-file', file, ...this.tunnelOptions]);
   }
 
   /** `down` first: the client's tunnel is a background process of its own. */
