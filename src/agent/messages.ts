@@ -111,6 +111,8 @@ export type SessionState = {
   readonly user: string;
   readonly sinceWallMs: number;
   readonly confirmed: boolean;
+  /** Since the last confirmed handshake, or since the grant while there was none. */
+  readonly sinceHandshakeMs: number;
   /** Milliseconds left on each clock; Infinity where the clock is off or does not run yet. */
   readonly staleInMs: number;
   readonly idleInMs: number;

@@ -104,6 +104,7 @@ export class Session {
       user: this.user,
       sinceWallMs: wallMs - (now - this.openedAt),
       confirmed: this.handshakeAt !== 0,
+      sinceHandshakeMs: now - (this.handshakeAt === 0 ? this.openedAt : this.handshakeAt),
       staleInMs: this.staleAt - now,
       idleInMs: this.idleAt - now,
       leaseInMs: this.leaseUntil - now,
