@@ -8,7 +8,7 @@ export class HandshakeLoad {
   /** Messages a second; from a measurement of how long one takes, where there is one. */
   budget: number;
   #level = 0;
-  #since = -Infinity;
+  #since = 0;
   #until = -Infinity;
 
   constructor(budget: number) {
@@ -23,7 +23,7 @@ export class HandshakeLoad {
   /** A message whose mac1 was right: answered or not, it is demand. */
   arrived(now: number): void {
     const drained = now > this.#since ? ((now - this.#since) * this.budget) / 1000 : 0;
-    this.#level = Math.min(Math.max(0, this.#level - drained) + 1, 2 * this.budget);
+    this.#level = Math.min(Math.max(0, this.#level - drained) + 1, 2 * this.budget + 1);
     this.#since = now;
     if (this.#level > this.budget) this.#until = now + loadHoldMs;
   }
