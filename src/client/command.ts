@@ -142,20 +142,17 @@ async function enrol({ values, location, store }: Given): Promise<Shown> {
 }
 
 async function up({ values, location, store }: Given): Promise<Shown> {
+  if (values.foreground === true) {
+    await runForeground(store, location, launchOptions(values));
+    return { json: {}, line: 'tunnel down' };
+  }
   const place = chooseLocation(store.load(), location);
   const running = await ask(store.socketFile(place), { op: 'status' });
-  if (running !== null) {
-    if (values.foreground === true)
-      throw new PlainError('already-up', `${place.name} is up already: run 'sallyport down' first`);
+  if (running !== null)
     return {
       json: { ...running, already: true },
       line: `${place.name} is up on ${String(running.interface)} already`,
     };
-  }
-  if (values.foreground === true) {
-    await runForeground(store, place, launchOptions(values));
-    return { json: {}, line: 'tunnel down' };
-  }
   const status = await launch(store, place, launchOptions(values));
   return {
     json: status,

@@ -12,6 +12,8 @@ import { Api } from './api.ts';
 import { Daemon } from './daemon.ts';
 import { openNetwork } from './network.ts';
 import { Server } from './server.ts';
+import { ask } from './socket.ts';
+import { chooseLocation } from './state.ts';
 import type { Location, Store } from './state.ts';
 import { Tunnel } from './tunnel.ts';
 
@@ -84,47 +86,58 @@ export async function launch(
   return answer.status;
 }
 
-/** Runs the tunnel in this process until it is told to stop. */
-export async function runForeground(store: Store, location: Location, options: LaunchOptions): Promise<void> {
-  const state = store.load();
-  const log = (line: string): void => void process.stderr.write(`${new Date().toISOString()} ${line}\n`);
-  const ifname = options.ifname ?? interfaceName(location.name);
+/** Runs the tunnel in this process until it is told to stop. Whoever launched it hears of every failure. */
+export async function runForeground(
+  store: Store,
+  wanted: string | undefined,
+  options: LaunchOptions,
+): Promise<void> {
   try {
-    // The socket of a tunnel that was killed: nobody answered on it before we came here.
-    rmSync(store.socketFile(location), { force: true });
-    const network = await openNetwork(ifname);
-    const link = await startDataplane({
-      ifname,
-      mtu: location.config.mtu,
-      ...(options.tunDevice === undefined ? {} : { tunDevice: options.tunDevice }),
-      linkUp: true,
-    });
-    link.onEvent(event => {
-      if (event.ev === 'fatal') log(`data plane: ${event.message}`);
-      else if (event.ev === 'log' && (options.debug || event.level !== 'debug'))
-        log(`${event.level}: ${event.message}`);
-    });
-    const privateKey = bytesOf(state.privateKey);
-    const tunnel = await Tunnel.open(ifname, location.config, privateKey, link, network);
-    wipe(privateKey);
-    const daemon = new Daemon({
-      tunnel,
-      server: new Server(new Api(state.proxy, state), state, location),
-      location: location.name,
-      log,
-    });
-    await daemon.listen(store.socketFile(location));
-    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
-      process.once(signal, () => void daemon.leave());
-    void link.closed.then(() => daemon.stop());
-    log(`${location.name} is up on ${tunnel.ifname}`);
-    tellParent({ status: await daemon.status() });
-    await daemon.closed;
+    await foreground(store, wanted, options);
   } catch (error) {
     const { code, exit } = error instanceof PlainError ? error : { code: 'failed', exit: 1 };
     tellParent({ error: { code, message: errorText(error), exit } });
     throw error;
   }
+}
+
+async function foreground(store: Store, wanted: string | undefined, options: LaunchOptions): Promise<void> {
+  const state = store.load();
+  const location = chooseLocation(state, wanted);
+  if ((await ask(store.socketFile(location), { op: 'status' })) !== null)
+    throw new PlainError('already-up', `${location.name} is up already: run 'sallyport down' first`);
+  const log = (line: string): void => void process.stderr.write(`${new Date().toISOString()} ${line}\n`);
+  const ifname = options.ifname ?? interfaceName(location.name);
+  // The socket of a tunnel that was killed: nobody answered on it before we came here.
+  rmSync(store.socketFile(location), { force: true });
+  const network = await openNetwork(ifname);
+  const link = await startDataplane({
+    ifname,
+    mtu: location.config.mtu,
+    ...(options.tunDevice === undefined ? {} : { tunDevice: options.tunDevice }),
+    linkUp: true,
+  });
+  link.onEvent(event => {
+    if (event.ev === 'fatal') log(`data plane: ${event.message}`);
+    else if (event.ev === 'log' && (options.debug || event.level !== 'debug'))
+      log(`${event.level}: ${event.message}`);
+  });
+  const privateKey = bytesOf(state.privateKey);
+  const tunnel = await Tunnel.open(ifname, location.config, privateKey, link, network);
+  wipe(privateKey);
+  const daemon = new Daemon({
+    tunnel,
+    server: new Server(new Api(state.proxy, state), state, location),
+    location: location.name,
+    log,
+  });
+  await daemon.listen(store.socketFile(location));
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
+    process.once(signal, () => void daemon.leave());
+  void link.closed.then(() => daemon.stop());
+  log(`${location.name} is up on ${tunnel.ifname}`);
+  tellParent({ status: await daemon.status() });
+  await daemon.closed;
 }
 
 function tellParent(word: unknown): void {
