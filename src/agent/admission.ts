@@ -280,7 +280,7 @@ export class Admission {
 
   #refuse(id: string | null, code: GrantRefusal): Verdict {
     this.#count(code);
-    this.#o.log.warn('grant refused', { session: id ?? '?', code });
+    this.#o.log.warn('grant refused', { session: id ?? '?', why: code });
     return { ok: false, id, code };
   }
 

@@ -1,0 +1,132 @@
+// `sallyport agent --config FILE`: reads the configuration, starts the gateway, follows signals (TERM and INT stop, HUP
+// reloads) and turns the end into an exit status: 0 when told to stop, 1 when something broke, so that a supervisor
+// starts it again.
+
+import { existsSync } from 'node:fs';
+import { Arena } from '../util/arena.ts';
+import { errorText, PlainError } from '../util/errors.ts';
+import { Clock } from '../platform/clock.ts';
+import { loadFfi } from '../platform/ffi/ffi.ts';
+import { Libc } from '../platform/libc.ts';
+import { createLog, type Log } from '../platform/log.ts';
+import { Netlink } from '../platform/netlink.ts';
+import { type AgentConfig, defaultFile, loadConfig } from './config.ts';
+import { Gateway, type Host } from './gateway.ts';
+import { startDataplane } from './link.ts';
+import { agentOptions, type Option, optionNames } from './schema.ts';
+
+export interface AgentProcess {
+  readonly environment: Record<string, string | undefined>;
+  readonly host: (config: AgentConfig) => Promise<Host>;
+  out(text: string): void;
+  readonly write?: (line: string) => void;
+}
+
+export async function run(args: readonly string[], process: AgentProcess = thisProcess()): Promise<number> {
+  if (args.includes('--help') || args.includes('-h')) {
+    process.out(usage());
+    return 0;
+  }
+  const warnings: string[] = [];
+  const read = (): AgentConfig =>
+    loadConfig({
+      args: withDefaultFile(args, process),
+      environment: process.environment,
+      warn: line => warnings.push(line),
+    });
+  let config = read();
+  // The level follows a HUP; everybody keeps the same log.
+  let current = logOf(config, process);
+  const log = forwarding(() => current);
+  for (const line of warnings.splice(0)) log.warn(line);
+
+  let gateway: Gateway | null = null;
+  let signalled = false;
+  const onStop = (signal: NodeJS.Signals): void => {
+    signalled = true;
+    gateway?.stop(`signal ${signal}`);
+  };
+  const onReload = (): void => {
+    try {
+      config = { ...read(), join_token: config.join_token };
+      for (const line of warnings.splice(0)) log.warn(line);
+      current = logOf(config, process);
+      gateway?.reload(config).catch((error: unknown) => log.error('reload', { why: errorText(error) }));
+    } catch (error) {
+      log.error(`the new configuration is not used: ${errorText(error)}`);
+    }
+  };
+  const handlers = { SIGTERM: onStop, SIGINT: onStop, SIGHUP: onReload } as const;
+  for (const [signal, handler] of Object.entries(handlers)) globalThis.process.on(signal, handler);
+  try {
+    const host = await process.host(config);
+    await Gateway.start(config, log, host, started => {
+      gateway = started;
+      if (signalled) started.stop('signal');
+    });
+    await gateway!.finished();
+    return signalled ? 0 : 1;
+  } catch (error) {
+    if (signalled && error instanceof PlainError && error.code === 'stopped') return 0;
+    throw error;
+  } finally {
+    for (const [signal, handler] of Object.entries(handlers)) globalThis.process.off(signal, handler);
+  }
+}
+
+/** Every option, from the schema. */
+function usage(): string {
+  const lines = optionNames.map(name => {
+    const option: Option<unknown> = agentOptions[name];
+    const how =
+      option.secret === true ? `SALLYPORT_${name.toUpperCase()}_FILE` : `--${name.replaceAll('_', '-')}`;
+    return `  ${how.padEnd(28)} ${option.about}; for example ${option.example}`;
+  });
+  return `usage: sallyport agent --config FILE [--OPTION VALUE ...]\n${lines.join('\n')}\n`;
+}
+
+function withDefaultFile(args: readonly string[], { environment }: AgentProcess): readonly string[] {
+  const isNamed =
+    args.some(arg => arg === '--config' || arg.startsWith('--config=')) || environment['SALLYPORT_CONFIG'];
+  return isNamed || !existsSync(defaultFile) ? args : ['--config', defaultFile, ...args];
+}
+
+function logOf(config: AgentConfig, { environment, write }: AgentProcess): Log {
+  return createLog({
+    level: config.log_level,
+    format: config.log_format,
+    environment,
+    ...(write !== undefined && { write }),
+  });
+}
+
+function forwarding(current: () => Log): Log {
+  return {
+    at: (level, message, fields) => current().at(level, message, fields),
+    isOn: level => current().isOn(level),
+    error: (message, fields) => current().error(message, fields),
+    warn: (message, fields) => current().warn(message, fields),
+    info: (message, fields) => current().info(message, fields),
+    debug: (message, fields) => current().debug(message, fields),
+    trace: (message, fields) => current().trace(message, fields),
+  };
+}
+
+function thisProcess(): AgentProcess {
+  return {
+    environment: process.env,
+    out: text => void process.stdout.write(text),
+    host: async config => {
+      const ffi = await loadFfi(config.ffi);
+      const memory = new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true });
+      const libc = new Libc(ffi, new Arena(memory.buffer));
+      const clock = new Clock(libc);
+      return {
+        start: startDataplane,
+        kernel: config.configure_link ? new Netlink(libc) : null,
+        bootMs: () => clock.bootMs(),
+        wallMs: () => clock.wallMs(),
+      };
+    },
+  };
+}

@@ -1,0 +1,411 @@
+// The gateway put together: identity, data plane, interface, admission, UAPI, status and the channel to Core, in the order in
+// which each can stand without the next. It ends when told to, or when the data plane is gone; stopping ends no session.
+
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join as joinPath } from 'node:path';
+import type { AgentConfig as CoreAgentConfig } from '../control/messages.ts';
+import { backoffMs } from '../control/channel.ts';
+import type { LocalPolicy } from '../control/grant.ts';
+import type { Log } from '../platform/log.ts';
+import { wipe } from '../util/bytes.ts';
+import { errorText, PlainError, usageError } from '../util/errors.ts';
+import { Admission } from './admission.ts';
+import { type AgentConfig, fixedChanges } from './config.ts';
+import { Core } from './core.ts';
+import { CoreClock } from './coreclock.ts';
+import { join } from './enrol.ts';
+import { GrantStore } from './grants.ts';
+import {
+  type Enrolment,
+  type Identity,
+  loadEnrolment,
+  loadIdentity,
+  saveConfig,
+  saveEnrolment,
+} from './identity.ts';
+import type { IpPrefix } from './ip.ts';
+import type { DeviceState, Link, SessionEvent } from './messages.ts';
+import { metricsText } from './metrics.ts';
+import { type Kernel, Network } from './network.ts';
+import { type RecentEnd, statusReport, type StatusReport } from './report.ts';
+import { hostAddress } from './schema.ts';
+import { statusSocket } from './status.ts';
+import { type Check, StatusServer } from './statusserver.ts';
+import { type Dataplane, linkOf, type StartDataplane } from './tunnel.ts';
+import { Uapi } from './uapi.ts';
+import { version } from './version.ts';
+
+/** What the gateway needs of the machine; replaced in tests. */
+export interface Host {
+  readonly start: StartDataplane;
+  /** Null where somebody else configures the interface. */
+  readonly kernel: Kernel | null;
+  /** Milliseconds of the clock that counts suspend. */
+  readonly bootMs: () => number;
+  readonly wallMs: () => number;
+  readonly delay?: (attempt: number) => number;
+}
+
+/** No clock that shows less is right: the first release. */
+const releaseMs = Date.UTC(2026, 0, 1);
+const recentEndsKept = 20;
+const healthWithinMs = 2000;
+
+export class Gateway {
+  readonly #log: Log;
+  readonly #host: Host;
+  #config: AgentConfig;
+  #stop!: (why: string) => void;
+  readonly #stopped: Promise<string>;
+  #isStopping = false;
+  readonly #closers: (() => Promise<void> | void)[] = [];
+  readonly #recentEnds: RecentEnd[] = [];
+  #network: Network | null = null;
+  #coreConfig!: CoreAgentConfig;
+  #link!: Link;
+  #ifname = '';
+  #core!: Core;
+  #admission!: Admission;
+  #clock!: CoreClock;
+  #enrolment!: Enrolment;
+  metricsPort = 0;
+
+  private constructor(config: AgentConfig, log: Log, host: Host) {
+    this.#config = config;
+    this.#log = log;
+    this.#host = host;
+    this.#stopped = new Promise(resolve => (this.#stop = resolve));
+  }
+
+  /** Resolves when the gateway is at work. On failure everything opened is closed again. */
+  static async start(
+    config: AgentConfig,
+    log: Log,
+    host: Host,
+    onGateway?: (gateway: Gateway) => void,
+  ): Promise<Gateway> {
+    const gateway = new Gateway(config, log, host);
+    onGateway?.(gateway);
+    try {
+      await gateway.#open();
+    } catch (error) {
+      await gateway.#close();
+      throw error;
+    }
+    return gateway;
+  }
+
+  /** Ends the gateway; `finished` tells when it is done. */
+  stop(why: string): void {
+    this.#isStopping = true;
+    this.#stop(why);
+  }
+
+  /** Resolves with the reason when everything is closed. */
+  async finished(): Promise<string> {
+    const why = await this.#stopped;
+    this.#log.info('stopping', { why });
+    await this.#close();
+    return why;
+  }
+
+  /** What a HUP may change. */
+  async reload(config: AgentConfig): Promise<void> {
+    const before = this.#config;
+    for (const name of fixedChanges(before, config))
+      this.#log.warn(`${name} has changed: it takes effect after a restart`);
+    this.#config = { ...before, ...liveSettings(config) };
+    if (config.listen_port !== before.listen_port) await this.#configure({ listenPort: config.listen_port });
+    if (config.fwmark !== before.fwmark) await this.#configure({ fwmark: config.fwmark });
+    this.#applyNetwork();
+    this.#log.info('configuration reloaded');
+  }
+
+  async #open(): Promise<void> {
+    const config = this.#config;
+    const warn = (message: string): void => this.#log.warn(message);
+    const ca = config.ca_file === '' ? undefined : readCa(config.ca_file);
+    mkdirSync(config.state_dir, { recursive: true, mode: 0o700 });
+    const identity = await loadIdentity(config.state_dir, config.allow_x25519, warn);
+    this.#enrolment = loadEnrolment(config.state_dir, warn) ?? (await this.#enrol(identity, ca));
+    this.#coreConfig = this.#enrolment.config;
+    const store = GrantStore.load({
+      path: joinPath(config.state_dir, 'grants.json'),
+      agentId: this.#enrolment.agentId,
+      warn,
+    });
+    this.#closers.push(() => store.flush());
+    this.#clock = new CoreClock(this.#host.bootMs, this.#host.wallMs, Math.max(releaseMs, store.seenAt));
+    if (this.#clock.wallMs === null)
+      this.#log.warn('the system clock is not sane: no new sessions until Core or NTP tells the time');
+
+    await this.#openDataplane(identity);
+    this.#admission = new Admission({
+      link: this.#link,
+      store,
+      identity,
+      enrolment: this.#enrolment,
+      clock: this.#clock,
+      policy: () => this.#policy(),
+      log: this.#log,
+      onSession: event => this.#onSession(event),
+    });
+    this.#core = new Core({
+      url: config.core_url,
+      ca,
+      identity,
+      enrolment: this.#enrolment,
+      admission: this.#admission,
+      store,
+      clock: this.#clock,
+      log: this.#log,
+      onConfig: coreConfig => this.#onCoreConfig(coreConfig, warn),
+      state: () => this.#state(),
+      maxLifeMs: () => this.#config.max_life,
+      ...(this.#host.delay !== undefined && { delay: this.#host.delay }),
+    });
+    const resumed = await this.#admission.resume();
+    if (resumed > 0) this.#log.info('sessions of before the restart go on', { sessions: resumed });
+    await this.#openSockets();
+    this.#closers.push(() => this.#core.stop());
+    this.#core.start();
+    this.#log.info('gateway up', {
+      interface: this.#ifname,
+      port: config.listen_port,
+      agent: this.#enrolment.agentId,
+    });
+  }
+
+  /** Once in the life of a gateway. A Core that cannot be reached is asked again; one that refuses ends the attempt. */
+  async #enrol(identity: Identity, ca: string | undefined): Promise<Enrolment> {
+    const { core_url, join_token, name, state_dir } = this.#config;
+    if (join_token === '') {
+      throw usageError(
+        'not-enrolled',
+        `${state_dir} holds no enrolment and no join token is given: make one with "sallyport core agent token LOCATION" and set SALLYPORT_JOIN_TOKEN_FILE`,
+      );
+    }
+    for (let attempt = 0; ; attempt++) {
+      try {
+        const answer = await join({ coreUrl: core_url, ca, token: join_token, name, identity });
+        this.#log.info('enrolled', { agent: answer.agentId, location: answer.location });
+        return await saveEnrolment(state_dir, core_url, answer);
+      } catch (error) {
+        if (!(error instanceof PlainError) || error.code !== 'join-unreachable') throw error;
+        const waitMs = this.#host.delay?.(attempt) ?? backoffMs(attempt, Math.random);
+        this.#log.warn(error.message, { retryInMs: Math.round(waitMs) });
+        await this.#pause(waitMs);
+        if (this.#isStopping) throw new PlainError('stopped', 'stopped before the enrolment was done');
+      }
+    }
+  }
+
+  async #openDataplane(identity: Identity): Promise<void> {
+    const config = this.#config;
+    const dataplane: Dataplane = await this.#host.start({
+      ifname: config.ifname,
+      mtu: config.mtu || this.#coreConfig.mtu,
+      tunDevice: config.tun_device,
+      offload: config.offload,
+      ffi: config.ffi,
+      crypto: config.crypto,
+      maxPeers: config.max_peers,
+    });
+    this.#closers.push(() => dataplane.stop());
+    this.#link = linkOf(dataplane);
+    this.#ifname = dataplane.ready.ifname;
+    this.#link.onEvent(event => {
+      if (event.ev === 'log') this.#log.at(event.level, event.message);
+      else if (event.ev === 'fatal') this.#log.error(event.message);
+    });
+    void dataplane.closed.then(() => {
+      if (!this.#isStopping) this.#log.error('the data plane is gone: was the interface deleted?');
+      this.#stop('the data plane is gone');
+    });
+    await this.#configure({ privateKey: identity.wireguard.privateKey });
+    await this.#configure({ listenPort: config.listen_port });
+    if (config.fwmark !== 0) await this.#configure({ fwmark: config.fwmark });
+    if (config.configure_link && this.#host.kernel !== null) {
+      this.#network = new Network(this.#host.kernel, this.#ifname, this.#log);
+      this.#network.up();
+      this.#applyNetwork();
+    }
+  }
+
+  async #openSockets(): Promise<void> {
+    const { uapi_dir, run_dir, metrics_listen } = this.#config;
+    const uapi = await Uapi.listen({
+      ifname: this.#ifname,
+      link: this.#link,
+      directory: uapi_dir,
+      readOnly: true,
+      onGone: why => this.#stop(why),
+    });
+    this.#closers.push(() => uapi.close());
+    const server = await StatusServer.open({
+      listen: metrics_listen,
+      socketPath: joinPath(run_dir, statusSocket),
+      sources: {
+        health: () => this.#health(),
+        ready: () => this.#ready(),
+        metrics: () => this.#metrics(),
+        status: () => this.#status(),
+      },
+    });
+    this.metricsPort = server.port;
+    this.#closers.push(() => server.close());
+  }
+
+  async #configure(change: { privateKey?: Uint8Array; listenPort?: number; fwmark?: number }): Promise<void> {
+    const { errno } = await this.#link.request({ op: 'configure', change: { ...change, peers: [] } });
+    if (errno === 0) return;
+    const [what] = Object.keys(change);
+    throw new PlainError(
+      'configure',
+      what === 'listenPort'
+        ? `UDP port ${change.listenPort} is in use: choose another listen_port`
+        : `the data plane refuses ${what} (error ${errno})`,
+    );
+  }
+
+  #onCoreConfig(coreConfig: CoreAgentConfig, warn: (message: string) => void): void {
+    const isNew = JSON.stringify(coreConfig) !== JSON.stringify(this.#coreConfig);
+    this.#coreConfig = coreConfig;
+    if (!isNew) return;
+    this.#log.info('Core has a new configuration for this location', { name: coreConfig.name });
+    if (this.#config.mtu === 0) this.#network?.setMtu(coreConfig.mtu);
+    this.#applyNetwork();
+    saveConfig(this.#config.state_dir, coreConfig, warn).catch((error: unknown) =>
+      this.#log.error(errorText(error)),
+    );
+  }
+
+  #applyNetwork(): void {
+    const { addresses, routes } = this.#config;
+    this.#network?.apply(
+      addresses.length > 0 ? addresses : this.#coreConfig.addresses.flatMap(parsed),
+      routes,
+    );
+  }
+
+  #onSession(event: SessionEvent): void {
+    if (event.kind === 'ended' && event.reason !== undefined) {
+      const at = new Date(this.#clock.wallMs ?? this.#host.wallMs()).toISOString();
+      this.#recentEnds.push({ id: event.id, device: event.device, reason: event.reason, at });
+      if (this.#recentEnds.length > recentEndsKept) this.#recentEnds.shift();
+    }
+    this.#core.onSession(event);
+  }
+
+  #policy(): LocalPolicy {
+    const { max_life, min_stale, ranges, max_peers } = this.#config;
+    return { maxLifeMs: max_life, minStale: min_stale / 1000, ranges, maxPeers: max_peers };
+  }
+
+  /** Keys stay in the data plane: the copies that came along are wiped at once. */
+  async #state(): Promise<DeviceState> {
+    const state = await this.#link.request({ op: 'state' });
+    if (state.privateKey !== null) wipe(state.privateKey);
+    for (const peer of state.peers) wipe(peer.presharedKey);
+    return state;
+  }
+
+  async #health(): Promise<Check> {
+    const answer = await Promise.race([
+      this.#link.request({ op: 'sessions' }).then(
+        () => true,
+        () => false,
+      ),
+      this.#pause(healthWithinMs).then(() => null),
+    ]);
+    if (answer === true) return { ok: true };
+    return { ok: false, why: answer === null ? 'the data plane does not answer' : 'the data plane is gone' };
+  }
+
+  /** Ready to carry sessions: with Core away those of before go on, and the cached configuration is in use. */
+  async #ready(): Promise<Check> {
+    const health = await this.#health();
+    if (!health.ok) return health;
+    const { isUp } = await this.#state();
+    return isUp === true
+      ? { ok: true }
+      : { ok: false, why: `interface ${this.#ifname} is down or its port is taken` };
+  }
+
+  async #metrics(): Promise<string> {
+    const asked = performance.now();
+    await new Promise(resolve => setImmediate(resolve));
+    const loopLagSeconds = (performance.now() - asked) / 1000;
+    const { user, system } = process.cpuUsage();
+    return metricsText({
+      state: await this.#state(),
+      version,
+      core: { connected: this.#core.isConnected, reconnects: this.#core.reconnects },
+      grants: this.#admission.results,
+      ends: this.#admission.ends,
+      process: {
+        residentBytes: process.memoryUsage.rss(),
+        heapBytes: process.memoryUsage().heapUsed,
+        cpuSeconds: (user + system) / 1e6,
+        startSeconds: Math.floor(Date.now() / 1000 - process.uptime()),
+        loopLagSeconds,
+      },
+    });
+  }
+
+  async #status(): Promise<StatusReport> {
+    const core = this.#core;
+    return statusReport({
+      state: await this.#state(),
+      version,
+      agent: this.#enrolment.agentId,
+      location: this.#coreConfig.name,
+      core: {
+        url: this.#config.core_url,
+        phase: core.phase,
+        connected: core.isConnected,
+        reconnects: core.reconnects,
+        lastError: core.lastError,
+      },
+      clock: this.#clock.source,
+      recentEnds: this.#recentEnds,
+    });
+  }
+
+  /** A wait that a stop cuts short. */
+  async #pause(ms: number): Promise<void> {
+    let timer!: NodeJS.Timeout;
+    await Promise.race([this.#stopped, new Promise<void>(resolve => (timer = setTimeout(resolve, ms)))]);
+    clearTimeout(timer);
+  }
+
+  async #close(): Promise<void> {
+    this.#isStopping = true;
+    for (let close = this.#closers.pop(); close !== undefined; close = this.#closers.pop()) {
+      try {
+        await close();
+      } catch (error) {
+        this.#log.error('while stopping', { why: errorText(error) });
+      }
+    }
+  }
+}
+
+function liveSettings(config: AgentConfig): Partial<AgentConfig> {
+  const { listen_port, fwmark, addresses, routes, max_life, min_stale, ranges, max_peers, log_level } =
+    config;
+  return { listen_port, fwmark, addresses, routes, max_life, min_stale, ranges, max_peers, log_level };
+}
+
+function parsed(text: string): IpPrefix[] {
+  const result = hostAddress.text(text);
+  return result.ok ? [result.value] : [];
+}
+
+function readCa(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw usageError('ca-file', `ca_file: ${path}: cannot be read: ${errorText(error)}`);
+  }
+}
