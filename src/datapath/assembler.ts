@@ -71,9 +71,7 @@ export const i32 = {
 export const i64 = {
   const: (value: number): Code => [0x42, signed(value)],
   load: (offset = 0): Code => [0x29, 0, u32(offset)],
-  load32: (offset = 0): Code => [0x35, 0, u32(offset)],
   store: (offset = 0): Code => [0x37, 0, u32(offset)],
-  store32: (offset = 0): Code => [0x3e, 0, u32(offset)],
   add: [0x7c],
   and: [0x83],
   shrU: [0x88],

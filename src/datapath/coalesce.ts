@@ -24,7 +24,18 @@
 import type { Arena } from '../util/arena.ts';
 import type { Checksum } from './checksum.ts';
 import { fold } from './checksum.ts';
-import { gso, ip4, ip4Bytes, ip6, ip6Bytes, littleEndian, protocol, pseudoSum } from './inet.ts';
+import {
+  gso,
+  ip4,
+  ip4Bytes,
+  ip6,
+  ip6Bytes,
+  highHalf,
+  littleEndian,
+  lowHalf,
+  protocol,
+  pseudoSum,
+} from './inet.ts';
 import { tcp, tcpBytes, tcpFlag, udp, udpBytes, vnet, vnetBytes, vnetFlag } from './inet.ts';
 
 /** What writev needs to know: the address of arena offset 0 and the size of a pointer. */
@@ -89,10 +100,8 @@ export class Coalescer {
   #headAt: number;
   #group: Int32Array;
   #groups = 0;
-  // The open group of each flow; a slot is valid when its stamp is the current one.
-  #flow: Int32Array = new Int32Array(flowSlots);
-  #stamp: Int32Array = new Int32Array(flowSlots);
-  #now = 1;
+  /** The open group of each flow, by hash; -1 is none. */
+  #flow: Int32Array = new Int32Array(flowSlots).fill(-1);
 
   constructor(arena: Arena, checksum: Checksum, iovec: IovecShape, packets = 256) {
     this.#arena = arena;
@@ -118,7 +127,7 @@ export class Coalescer {
 
   reset(): void {
     this.count = this.#groups = 0;
-    this.#now = (this.#now + 1) | 0 || 1;
+    this.#flow.fill(-1); // 60 ns
   }
 
   /** A packet of exactly `bytes` bytes, trimmed by `ipLength`; overwrites the 10 bytes before it. False when full. */
@@ -166,14 +175,14 @@ export class Coalescer {
       headers < transport + tcpBytes ||
       payload <= 0
     ) {
-      this.#stamp[slot] = 0; // what follows in this flow must not overtake it
+      this.#flow[slot] = -1; // what follows in this flow must not overtake it
       this.#start(packet, at, 0);
       return;
     }
     const sequence = view.getInt32(at + transport + tcp.sequence);
     const pushed = (offsetAndFlags & tcpFlag.psh) >> 3;
-    if (this.#stamp[slot] === this.#now) {
-      const g = this.#flow[slot]!;
+    let g = this.#flow[slot]!;
+    if (g >= 0) {
       const groups = this.#group;
       if (
         groups[g + group.headers] === headers &&
@@ -208,14 +217,13 @@ export class Coalescer {
         }
       }
     }
-    const g = this.#start(packet, at, transport === ip4Bytes ? gso.tcp4 : gso.tcp6);
+    g = this.#start(packet, at, transport === ip4Bytes ? gso.tcp4 : gso.tcp6);
     this.#shape(g, transport, headers, payload);
     this.#group[g + group.start] = sequence;
     this.#group[g + group.end] = sequence + payload;
     this.#group[g + group.pushed] = pushed;
     this.#group[g + group.open] = 1 - pushed;
     this.#flow[slot] = g;
-    this.#stamp[slot] = this.#now;
   }
 
   #addUdp(packet: number, at: number, bytes: number, transport: number): void {
@@ -228,12 +236,12 @@ export class Coalescer {
       view.getUint16(at + transport + udp.length) !== bytes - transport ||
       view.getUint16(at + transport + udp.checksum) === 0 // none: the kernel would put one in
     ) {
-      this.#stamp[slot] = 0;
+      this.#flow[slot] = -1;
       this.#start(packet, at, 0);
       return;
     }
-    if (this.#stamp[slot] === this.#now) {
-      const g = this.#flow[slot]!;
+    let g = this.#flow[slot]!;
+    if (g >= 0) {
       const groups = this.#group;
       if (
         groups[g + group.kind] === gso.udp &&
@@ -250,11 +258,10 @@ export class Coalescer {
         return;
       }
     }
-    const g = this.#start(packet, at, gso.udp);
+    g = this.#start(packet, at, gso.udp);
     this.#shape(g, transport, headers, payload);
     this.#group[g + group.open] = 1;
     this.#flow[slot] = g;
-    this.#stamp[slot] = this.#now;
   }
 
   /** A new group of one. Returns its record. */
@@ -445,10 +452,10 @@ export class Coalescer {
     }
     const low = address >>> 0; // modulo 2^32
     const high = (address - low) / 0x1_0000_0000;
-    view.setUint32(iovec + (littleEndian ? 0 : 4), low, littleEndian);
-    view.setUint32(iovec + (littleEndian ? 4 : 0), high, littleEndian);
-    view.setUint32(iovec + (littleEndian ? 8 : 12), bytes, littleEndian);
-    view.setUint32(iovec + (littleEndian ? 12 : 8), 0, littleEndian);
+    view.setUint32(iovec + lowHalf, low, littleEndian);
+    view.setUint32(iovec + highHalf, high, littleEndian);
+    view.setUint32(iovec + 8 + lowHalf, bytes, littleEndian);
+    view.setUint32(iovec + 8 + highHalf, 0, littleEndian);
     return iovec + 16;
   }
 }

@@ -54,11 +54,10 @@ export const gso = { none: 0, tcp4: 1, tcp6: 4, udp: 5, ecn: 0x80 } as const;
 
 /** True on every machine we know of; the kernel interface is defined in native order all the same. */
 export const littleEndian: boolean = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
-
-/** The version nibble. */
-export function ipVersion(u8: Uint8Array, at: number): number {
-  return u8[at]! >> 4;
-}
+/** Offsets of the halves of a 64-bit word. */
+/* c8 ignore next 2: the other half of the machines */
+export const lowHalf: number = littleEndian ? 0 : 4;
+export const highHalf: number = littleEndian ? 4 : 0;
 
 /**
  * The true length of the packet that starts at `at` and has at most `bytes` bytes, the rest being padding (R3). 0 when

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { checksumModule } from '../../src/datapath/checksum.ts';
 import { assemble, i32, put, repeatWhile, take, when } from '../../src/datapath/assembler.ts';
 import { i32type } from '../../src/datapath/assembler.ts';
 
@@ -32,5 +33,12 @@ t.test('assembles a loop, a branch and long constants', t => {
   const triangle = exports['triangle'] as (n: number) => number;
   t.equal(triangle(100), 5050);
   t.equal(triangle(0), -100000);
+  t.end();
+});
+
+t.test('every instruction the checksum kernels use, for both kinds of memory', t => {
+  for (const kind of ['simd', 'wasm'] as const)
+    for (const shared of [false, true])
+      t.ok(WebAssembly.validate(checksumModule(kind, shared)), `${kind} ${shared}`);
   t.end();
 });

@@ -80,7 +80,7 @@ t.test('headers carry index and counter, across 2^32', t => {
   batch.append(16, 0);
   batch.append(16, 0);
   batch.stamp(-2, 2 ** 32 - 1);
-  const header = (i: number): number[] => [...arena.u8.subarray(batch.packetAt[i]!, batch.packetAt[i]! + 16)];
+  const header = (i: number): number[] => [...arena.u8.subarray(batch.packetAt[i], batch.packetAt[i]! + 16)];
   t.strictSame(header(0), [4, 0, 0, 0, 0xfe, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 0]);
   t.strictSame(header(1), [4, 0, 0, 0, 0xfe, 255, 255, 255, 0, 0, 0, 0, 1, 0, 0, 0]);
   t.equal(batch.readAt, batch.at + 2 * 48 + 6);

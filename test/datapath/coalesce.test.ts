@@ -247,6 +247,22 @@ t.test('fragments, options and extension headers stay alone', t => {
   t.end();
 });
 
+t.test('flows that share their ports and meet in the flow table are not joined', t => {
+  const random = seeded(16);
+  for (const version of [4, 6] as const) {
+    const flow = { ...randomFlow(random, 'udp'), version };
+    const packets = Array.from({ length: 200 }, () => {
+      const [source, destination] = [
+        random.bytes(version === 4 ? 4 : 16),
+        random.bytes(version === 4 ? 4 : 16),
+      ];
+      return build({ ...randomPacket(seeded(16), { ...flow, source, destination }, 20), dontFragment: true });
+    });
+    t.equal(run(packets).length, 200);
+  }
+  t.end();
+});
+
 t.test('a broken packet is passed on as it is, not repaired', t => {
   const packet = { ...randomPacket(seeded(8), randomFlow(seeded(8), 'tcp'), 0), dontFragment: true };
   const parts = stream(packet, 4, 100);
@@ -257,6 +273,12 @@ t.test('a broken packet is passed on as it is, not repaired', t => {
   t.strictSame(run(broken(0)), [[0], [1, 2, 3]]);
   t.strictSame(run(broken(2)), [[0, 1], [2], [3]]);
   t.strictSame(run(broken(3)), [[0, 1, 2], [3]]);
+  const four = { ...randomFlow(seeded(8), 'udp'), version: 4 as const, source: seeded(8).bytes(4) };
+  four.destination = seeded(9).bytes(4);
+  const sound = build({ ...randomPacket(seeded(8), four, 100), dontFragment: true });
+  const header = sound.slice();
+  header[11]! ^= 1;
+  t.strictSame(run([sound, header, sound]), [[0], [1], [2]], 'IPv4 header checksum');
   t.end();
 });
 
