@@ -1,0 +1,152 @@
+import t from 'tap';
+import {
+  endpointText,
+  frameMaxBytes,
+  helloTranscript,
+  joinToken,
+  readAgentFrame,
+  readCoreFrame,
+  readRelayAnswer,
+  readRelayRequest,
+  relayAnswerMaxBytes,
+  sessionEvent,
+  snapshotChunk,
+  startRequest,
+  stepAnswer,
+  welcomeTranscript,
+} from '../../src/control/messages.ts';
+import type { AgentFrame, CoreFrame, RelayAnswer, RelayRequest } from '../../src/control/messages.ts';
+import { grantMaxBytes } from '../../src/control/grant.ts';
+import { check } from '../../src/control/validate.ts';
+
+const key = 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=';
+const signature = `${'A'.repeat(86)}==`;
+const config = { location: 'loc_1', name: 'office', addresses: ['10.77.0.1/24'], mtu: 1420, keepalive: 25 };
+
+const coreFrames: readonly CoreFrame[] = [
+  { type: 'challenge', nonce: key, time: 1 },
+  { type: 'welcome', time: 1, config, signature },
+  { type: 'snapshot', grants: [{ grant: 'sp1.x', until: 0 }] },
+  { type: 'snapshotEnd', seq: 1 },
+  { type: 'grant', seq: 2, grant: 'sp1.x', until: 5 },
+  { type: 'renew', seq: 3, id: 's_1', until: 6 },
+  { type: 'revoke', seq: 4, id: 's_1', device: key, epoch: 7, reason: 'revoked-admin' },
+  { type: 'config', seq: 5, config },
+  { type: 'noted', id: 's_1' },
+  { type: 'ping', n: 1, time: 2 },
+];
+
+const agentFrames: readonly AgentFrame[] = [
+  { type: 'hello', agentId: 'a_1', bootId: 'b', version: '0.1', caps: ['x'], nonce: key, signature },
+  { type: 'granted', id: 's_1' },
+  { type: 'refused', id: 's_1', code: 'epoch' },
+  { type: 'revoked', id: 's_1', device: key, epoch: 7 },
+  { type: 'synced', seq: 1, grants: 0, refused: [{ id: 's_1', code: 'ended' }] },
+  { type: 'resync', seq: 9 },
+  { type: 'session', id: 's_1', event: 'ended', reason: 'stale', counters: { rx: 1, tx: 2, handshakes: 3 } },
+  { type: 'stats', bootId: 'b', sessions: [{ id: 's_1', rx: 1, tx: 2, handshakes: 0, sinceHandshakeMs: 9 }] },
+  { type: 'pong', n: 1 },
+];
+
+const relayRequests: readonly RelayRequest[] = [
+  { type: 'request', n: 1, method: 'POST', path: '/x', source: '192.0.2.1', body: '{}' },
+  { type: 'abort', n: 1 },
+  { type: 'ping', n: 1 },
+];
+
+const relayAnswers: readonly RelayAnswer[] = [
+  { type: 'response', n: 1, status: 200, body: '{}' },
+  { type: 'stream', n: 1 },
+  { type: 'event', n: 1, event: 'state', data: '{}' },
+  { type: 'end', n: 1 },
+  { type: 'pong', n: 1 },
+];
+
+t.test('every frame survives the wire, unknown fields do not', async t => {
+  const readers = [
+    [readCoreFrame, coreFrames],
+    [readAgentFrame, agentFrames],
+    [readRelayRequest, relayRequests],
+    [readRelayAnswer, relayAnswers],
+  ] as const;
+  for (const [read, frames] of readers)
+    for (const frame of frames)
+      t.same(read(JSON.stringify({ ...frame, extra: 1 })), { kind: 'frame', frame }, frame.type);
+});
+
+t.test('every field is needed, and checked', async t => {
+  for (const frame of coreFrames) {
+    for (const field of Object.keys(frame)) {
+      if (field === 'type') continue;
+      t.equal(
+        readCoreFrame(JSON.stringify({ ...frame, [field]: undefined })).kind,
+        'malformed',
+        `${frame.type} ${field}`,
+      );
+      t.equal(readCoreFrame(JSON.stringify({ ...frame, [field]: {} })).kind, 'malformed');
+    }
+  }
+});
+
+t.test('unknown is not malformed', async t => {
+  t.same(readCoreFrame('{"type":"future","x":1}'), { kind: 'unknown', type: 'future' });
+  t.same(readCoreFrame('{"type":"constructor"}'), { kind: 'unknown', type: 'constructor' });
+  t.same(readCoreFrame('{'), { kind: 'malformed', error: 'not JSON' });
+  t.same(readCoreFrame('null'), { kind: 'malformed', error: 'type must be a string' });
+  t.equal(readAgentFrame('{"type":"challenge"}').kind, 'unknown', 'the other direction');
+});
+
+t.test('the largest frames fit', async t => {
+  const grants = Array.from({ length: snapshotChunk }, () => ({ grant: 'x'.repeat(3500), until: 9e12 }));
+  t.ok(JSON.stringify({ type: 'snapshot', grants }).length < frameMaxBytes);
+  t.ok(grantMaxBytes < frameMaxBytes);
+  t.ok(relayAnswerMaxBytes * 1.5 < frameMaxBytes);
+});
+
+t.test('transcripts bind every field', async t => {
+  const hello = { agentId: 'a', bootId: 'b', version: 'v', caps: ['c'], nonce: 'n' };
+  const base = Buffer.from(helloTranscript('ch', hello)).toString();
+  for (const field of Object.keys(hello))
+    t.not(
+      Buffer.from(helloTranscript('ch', { ...hello, [field]: field === 'caps' ? ['d'] : 'z' })).toString(),
+      base,
+    );
+  t.not(Buffer.from(helloTranscript('other', hello)).toString(), base);
+  t.not(
+    Buffer.from(welcomeTranscript('n', 'a', 1)).toString(),
+    Buffer.from(welcomeTranscript('n', 'a', 2)).toString(),
+  );
+});
+
+t.test('bodies and texts', async t => {
+  for (const good of ['gate.example:51820', '192.0.2.1:1', '[fd00::1]:51820', 'a:9'])
+    t.ok(check(endpointText, good).ok, good);
+  for (const bad of [
+    'gate',
+    'gate:0',
+    'gate:',
+    ':51820',
+    'fd00::1:51820',
+    '-a:1',
+    'a b:1',
+    'a:123456',
+    'x\n:1',
+  ])
+    t.notOk(check(endpointText, bad).ok, bad);
+  t.ok(check(joinToken, `spj_${'a'.repeat(32)}`).ok);
+  t.notOk(check(joinToken, `spe_${'a'.repeat(32)}`).ok);
+  t.notOk(check(startRequest, { location: 'l' }).ok);
+  t.ok(check(stepAnswer, { step: { methods: ['totp'], index: 1, of: 2 } }).ok);
+  t.notOk(check(stepAnswer, {}).ok);
+  t.notOk(check(stepAnswer, null).ok);
+  const session = { id: 's', location: 'l', expiresAt: 2, now: 1, stale: 180, idle: 0, claim: 60 };
+  for (const event of [
+    { event: 'state', session, confirmed: true },
+    { event: 'warn', secondsLeft: 120 },
+    { event: 'extended', session },
+    { event: 'ended', reason: 'idle' },
+  ])
+    t.same(check(sessionEvent, event), { ok: true, value: event });
+  t.notOk(check(sessionEvent, { event: 'ended', reason: 'bored' }).ok);
+  t.notOk(check(sessionEvent, { event: 'nothing' }).ok);
+});
