@@ -1,13 +1,17 @@
 // A flock of initiators against one responder, to count handshakes per second: each initiation is complete and valid
 // (whitepaper §5.4.2), made with Node's own crypto; only cookie replies are opened with our code. Every initiator shares one ephemeral
 // key, which the responder cannot know, so that making an initiation costs a fraction of answering it.
-//   initiator.ts ADDRESS PORT RESPONDER-PUBLIC-KEY SECONDS WINDOW    private keys on stdin, one base64 line each
+// Each has a socket of its own, spread over many source addresses: responders rate-limit by address once they feel under
+// load, and some bind a socket to each peer's address.
+//   initiator.ts ADDRESS PORT RESPONDER-PUBLIC-KEY SECONDS WINDOW    on stdin one line each: private key, source address
 // Prints JSON: { sent, answered, cookies, seconds }.
 
 import { createCipheriv, createHash, createHmac, createPrivateKey, createPublicKey, diffieHellman } from 'node:crypto';
 import { generateKeyPairSync } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { createSocket } from 'node:dgram';
+import type { Socket } from 'node:dgram';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { BLAKE2s } from '@stablelib/blake2s';
 import { xchachaOpen } from '../../src/wireguard/crypto.ts';
@@ -66,29 +70,31 @@ const mac1Key = hash(Buffer.from('mac1----'), responderRaw);
 const cookieKey = hash(Buffer.from('cookie--'), responderRaw);
 
 interface Initiator {
+  readonly index: number;
   readonly sealedStatic: Buffer;
   readonly hashS: Buffer;
   readonly keySs: Buffer;
+  readonly socket: Socket;
+  cookie: Uint8Array | null;
+  lastMac1: Uint8Array;
+  lastSent: number;
 }
 const flock: Initiator[] = readFileSync(0, 'utf8')
   .split('\n')
   .filter(line => line !== '')
-  .map(line => {
-    const key = privateFrom(Buffer.from(line, 'base64'));
+  .map((line, index) => {
+    const [text = '', source = ''] = line.split(' ');
+    const key = privateFrom(Buffer.from(text, 'base64'));
     const sealedStatic = aead(keyEs, rawPublic(key), hashE);
     const [, keySs] = kdf2(afterEs, diffieHellman({ privateKey: key, publicKey: responderKey }));
-    return { sealedStatic, hashS: hash(hashE, sealedStatic), keySs };
+    const socket = createSocket('udp4').bind(0, source);
+    const hashS = hash(hashE, sealedStatic);
+    return { index, sealedStatic, hashS, keySs, socket, cookie: null, lastMac1: new Uint8Array(16), lastSent: 0 };
   });
 
-/** All of the flock share one address, hence one cookie. */
-let cookie: Uint8Array | null = null;
-const lastMac1: Uint8Array[] = [];
-
-function takeCookie(reply: Buffer): void {
-  const mac1 = lastMac1[reply.readUInt32LE(4) - 1];
+function takeCookie(to: Initiator, reply: Buffer): void {
   const fresh = new Uint8Array(16);
-  if (mac1 !== undefined && xchachaOpen(fresh, cookieKey, reply.subarray(8, 32), reply.subarray(32, 64), mac1))
-    cookie = fresh;
+  if (xchachaOpen(fresh, cookieKey, reply.subarray(8, 32), reply.subarray(32, 64), to.lastMac1)) to.cookie = fresh;
 }
 
 let nanos = 0n;
@@ -102,52 +108,55 @@ function tai64n(): Buffer {
   return stamp;
 }
 
-function initiation(from: Initiator, index: number): Buffer {
+function initiation(from: Initiator): Buffer {
   const message = Buffer.alloc(148);
   message[0] = 1;
-  message.writeUInt32LE(index, 4);
+  message.writeUInt32LE(from.index + 1, 4);
   message.set(ephemeralRaw, 8);
   message.set(from.sealedStatic, 40);
   message.set(aead(from.keySs, tai64n(), from.hashS), 88);
   message.set(mac(mac1Key, message.subarray(0, 116)), 116);
-  if (cookie !== null) message.set(mac(cookie, message.subarray(0, 132)), 132);
-  lastMac1[index - 1] = message.subarray(116, 132);
+  if (from.cookie !== null) message.set(mac(from.cookie, message.subarray(0, 132)), 132);
+  from.lastMac1 = message.subarray(116, 132);
   return message;
 }
 
-const socket = createSocket('udp4');
+await Promise.all(flock.map(({ socket }) => once(socket, 'listening')));
+
 let [sent, answered, cookies, outstanding, next] = [0, 0, 0, 0, 0];
 const started = performance.now();
 const end = started + Number(seconds) * 1000;
-// One initiator may speak only every 20 ms (responders drop more as a flood): the flock must be large enough.
-const lastSent = new Float64Array(flock.length);
 
 function pump(): void {
   const now = performance.now();
   while (outstanding < Number(window)) {
-    if (now - lastSent[next]! < 25 && lastSent[next] !== 0) break;
-    lastSent[next] = now;
-    socket.send(initiation(flock[next]!, next + 1), Number(port), address);
+    const initiator = flock[next]!;
+    // One initiator may speak only every 20 ms (responders drop more as a flood): the flock must be large enough.
+    if (now - initiator.lastSent < 25 && initiator.lastSent !== 0) break;
+    initiator.lastSent = now;
+    initiator.socket.send(initiation(initiator), Number(port), address);
     next = (next + 1) % flock.length;
     sent++;
     outstanding++;
   }
 }
 
-socket.on('message', message => {
-  if (message[0] === 2) answered++;
-  else if (message[0] === 3) {
-    cookies++;
-    takeCookie(message);
-  } else return;
-  outstanding = Math.max(0, outstanding - 1);
-  if (performance.now() < end) pump();
-});
+for (const initiator of flock)
+  initiator.socket.on('message', message => {
+    if (message[0] === 2) answered++;
+    else if (message[0] === 3) {
+      cookies++;
+      takeCookie(initiator, message);
+    } else return;
+    outstanding = Math.max(0, outstanding - 1);
+    if (performance.now() < end) pump();
+  });
+
 let previous = -1;
 const timer = setInterval(() => {
   if (performance.now() >= end) {
     clearInterval(timer);
-    socket.close();
+    for (const { socket } of flock) socket.close();
     const took = (performance.now() - started) / 1000;
     process.stdout.write(`${JSON.stringify({ sent, answered, cookies, seconds: took })}\n`);
     return;
@@ -156,5 +165,5 @@ const timer = setInterval(() => {
   if (answered + cookies === previous) outstanding = 0;
   previous = answered + cookies;
   pump();
-}, 50);
+}, 20);
 pump();
