@@ -36,6 +36,10 @@ const RTM_GETROUTE = 26;
 const RTM_NEWRULE = 32;
 const RTM_DELRULE = 33;
 const RTMGRP_LINK = 1;
+const RTMGRP_IPV4_IFADDR = 0x10;
+const RTMGRP_IPV4_ROUTE = 0x40;
+const RTMGRP_IPV6_IFADDR = 0x100;
+const RTMGRP_IPV6_ROUTE = 0x400;
 const IFF_UP = 1;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
@@ -100,8 +104,8 @@ export class Netlink {
   readonly #reply: number;
   readonly #fd: number;
   readonly #word: Word;
-  #watch = -1;
-  #watchWord: Word = 0;
+  #links: Watch | null = null;
+  #routes: Watch | null = null;
   #sequence = 0;
 
   constructor(libc: Libc) {
@@ -200,26 +204,31 @@ export class Netlink {
 
   /** A descriptor that becomes readable when any link changes; then `drainLinks` and look at `link` again. */
   watchLinks(): number {
-    if (this.#watch < 0) {
-      this.#watch = openSocket(this.#libc, SOCK_NONBLOCK, RTMGRP_LINK);
-      this.#watchWord = this.#libc.ffi.word(this.#watch);
-    }
-    return this.#watch;
+    return (this.#links ??= new Watch(this.#libc, this.#reply, RTMGRP_LINK)).fd;
   }
 
-  /** Makes the descriptor quiet. An overrun (ENOBUFS) only says that something was missed, and all is read afresh. */
   drainLinks(): void {
-    if (this.#watch < 0) return;
-    for (let turns = 0; turns < 1000; turns++) {
-      const bytes = this.#libc.read(this.#watchWord, this.#reply, replyBytes);
-      if (bytes < 0 && bytes !== -ENOBUFS) return;
-    }
+    this.#links?.drain();
+  }
+
+  /**
+   * A descriptor that becomes readable when any route or local address changes: remembered local sources may then be
+   * wrong (conformance E2), and clearing them costs nothing, as the next packet of each peer sets its own again.
+   */
+  watchRoutes(): number {
+    const groups = RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
+    return (this.#routes ??= new Watch(this.#libc, this.#reply, groups)).fd;
+  }
+
+  drainRoutes(): void {
+    this.#routes?.drain();
   }
 
   close(): void {
     this.#libc.close(this.#fd);
-    if (this.#watch >= 0) this.#libc.close(this.#watch);
-    this.#watch = -1;
+    this.#links?.close();
+    this.#routes?.close();
+    this.#links = this.#routes = null;
   }
 
   #setLink(name: string, flags: number | null, fill: (message: Message) => Message): number {
@@ -287,6 +296,33 @@ export class Netlink {
         return 0;
       }
     }
+  }
+}
+
+/** A socket subscribed to notifications. What they say is not read: whoever wakes looks at the present state. */
+class Watch {
+  readonly fd: number;
+  readonly #libc: Libc;
+  readonly #word: Word;
+  readonly #sink: number;
+
+  constructor(libc: Libc, sink: number, groups: number) {
+    this.fd = openSocket(libc, SOCK_NONBLOCK, groups);
+    this.#libc = libc;
+    this.#word = libc.ffi.word(this.fd);
+    this.#sink = sink;
+  }
+
+  /** Makes the descriptor quiet. An overrun (ENOBUFS) only says that something was missed, and nothing was needed. */
+  drain(): void {
+    for (let turns = 0; turns < 1000; turns++) {
+      const bytes = this.#libc.read(this.#word, this.#sink, replyBytes);
+      if (bytes < 0 && bytes !== -ENOBUFS) return;
+    }
+  }
+
+  close(): void {
+    this.#libc.close(this.fd);
   }
 }
 

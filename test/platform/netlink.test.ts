@@ -112,9 +112,22 @@ if (!enterPrivateNetwork(libc)) {
     netlink.drainLinks();
     t.equal(poller.wait(0), 0);
     t.match(netlink.link(name), { isUp: false });
+
+    const routes = poller.add(netlink.watchRoutes());
+    netlink.linkUp(name);
+    netlink.drainLinks();
+    netlink.drainRoutes();
+    t.equal(poller.wait(0), 0);
+    netlink.addRoute({ family: 4, address: four(10, 99, 0, 0), prefix: 16, interface: name });
+    t.equal(poller.wait(1000), 1 << routes, 'a route is no link');
+    netlink.drainRoutes();
+    t.equal(poller.wait(0), 0);
+    netlink.linkDown(name);
+    netlink.drainLinks();
+    netlink.drainRoutes();
     netlink.deleteAddress(name, address6);
     t.equal(netlink.deleteLink(name), 0);
-    t.equal(poller.wait(1000), 1 << bit);
+    t.ok(poller.wait(1000) & (1 << bit));
     t.equal(netlink.link(name), null);
     t.equal(netlink.deleteLink(name), -c.ENODEV);
     t.equal(netlink.deleteAddress(name, address4), -c.ENODEV);
