@@ -42,7 +42,8 @@ export interface Ffi extends Library {
 }
 
 export type FfiName = 'node:ffi' | 'koffi' | 'deno';
-export const ffiNames: readonly FfiName[] = ['node:ffi', 'koffi', 'deno'];
+/** In the order of trying: what the runtime has inside comes before a native module. */
+export const ffiNames: readonly FfiName[] = ['deno', 'node:ffi', 'koffi'];
 
 export function pointerBytesOf(arch: string): 4 | 8 {
   return ['arm', 'ia32', 'mips', 'mipsel', 'ppc', 's390'].includes(arch) ? 4 : 8;
