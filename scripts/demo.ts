@@ -124,6 +124,7 @@ async function story(stage: Stage): Promise<void> {
     return { says: `code accepted, PSK unsealed on the client: session ${sessionId}`, session: sessionId };
   });
 
+  const stopRefreshing = stage.keepFresh();
   await timeline.step('grant-acked', 10_000, async () => {
     const peers = await stage.gatewayPeers();
     const session = await stage.session(sessionId);
@@ -162,7 +163,6 @@ async function story(stage: Stage): Promise<void> {
     };
   });
 
-  await stage.freshHandshake();
   await timeline.step('core-killed-traffic-continues', 40_000, async () => {
     const pid = stage.core!.pid;
     await stage.core!.kill();
@@ -200,7 +200,8 @@ async function story(stage: Stage): Promise<void> {
 
   const patienceMs = options.staleAfter * 1000;
   await timeline.step('stale-logout', patienceMs + 60_000, async () => {
-    // The LAN host keeps sending, so the gateway has a packet for the client every 10 ms until it lets go.
+    // A host behind the gateway keeps sending, so the gateway has a packet for the client every 10 ms until it lets go.
+    await stopRefreshing();
     const handshakeAt = await stage.freshHandshake();
     await stage.streamToClient(10);
     const watch = world.watch('gateway', 'to-client', 'txPackets');
@@ -324,7 +325,7 @@ function round(ms: number): number {
 
 async function wait(stage: Stage): Promise<void> {
   timeline.note(
-    `\nStill running in namespaces ${stage.world.prefix}-{client,gateway,lan,server}; files in ${stage.world.dir}`,
+    `\nStill running in namespaces ${stage.world.prefix}-{client,gateway,lan,office,server}; files in ${stage.world.dir}`,
   );
   timeline.note(`  nsenter --net=/run/netns/${stage.world.prefix}-client ping ${address.lan}`);
   timeline.note('Ctrl-C ends it and cleans up.');

@@ -1,12 +1,14 @@
 // The stage: the topology of the demo with its roles as real programs.
 //
 //   client ──192.0.2.0/24── gateway ──10.99.0.0/24── lan        tunnel: 10.66.0.0/24, gateway .1
+//      │                       │  └────10.98.0.0/24── office
 //      │                       │
 //      └──198.51.100.0/24──┐   └──203.0.113.0/24──┐
 //                        server (Core, Proxy; two legs)
 //
-// The first and the last of the upper links carry nothing but what programs under test send (see World.join), so their
-// counters are evidence. Knows the roles only from outside: their commands, files and sockets.
+// The links from client to gateway and from gateway to lan carry nothing but what programs under test send (see World.join),
+// so their counters are evidence. `office` sends into the tunnel unasked, and is where the gateway's ICMP errors about that
+// end up, so that at `lan` every packet that arrives came from the client. Knows the roles only from outside: their commands, files and sockets.
 
 import { closeSync, existsSync, openSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
@@ -29,6 +31,8 @@ export const address = {
   core: '203.0.113.1',
   gatewayToLan: '10.99.0.1',
   lan: '10.99.0.2',
+  gatewayToOffice: '10.98.0.1',
+  office: '10.98.0.2',
   inner: '10.66.0.1',
 } as const;
 
@@ -144,7 +148,7 @@ export class Stage {
     const file = this.write(
       'declared.toml',
       `[[location]]\nname = "Office"\nnetwork = "10.66.0.0/24"\nendpoint = "${address.gateway}:${ports.wireguard}"\n` +
-        `allowedIps = ["10.66.0.0/24", "10.99.0.0/24"]\nsteps = [["totp", "recovery"]]\n[location.policy]\n${policy}\n` +
+        `allowedIps = ["10.66.0.0/24", "10.99.0.0/24", "10.98.0.0/24"]\nsteps = [["totp", "recovery"]]\n[location.policy]\n${policy}\n` +
         `[[user]]\nname = "ada"\n`,
     );
     const applied = await this.#run('server', ['core', 'apply', file, '--data', this.path('core')]);
@@ -247,11 +251,11 @@ export class Stage {
 
   /** To the client's inner address: into the tunnel from the far side. */
   async streamToClient(everyMs: number): Promise<void> {
-    await this.world.probe('lan').stream(this.innerClient, ports.datagrams, everyMs);
+    await this.world.probe('office').stream(this.innerClient, ports.datagrams, everyMs);
   }
 
   async streamsStop(): Promise<void> {
-    await this.world.probe('lan').streamStop();
+    await this.world.probe('office').streamStop();
     await this.world.probe('client').streamStop();
   }
 
@@ -273,6 +277,20 @@ export class Stage {
     await until('a fresh handshake', 10_000, () => watch.packets >= 2, 2);
     watch.stop();
     return watch.seen.find(({ packets }) => packets >= 2)!.at;
+  }
+
+  /**
+   * WireGuard shakes hands every two minutes, so under a limit of seconds a living session would end between two
+   * handshakes. This keeps it young until the returned function is called.
+   */
+  keepFresh(): () => Promise<void> {
+    const everyMs = this.#options.staleAfter * 300;
+    let rekeying = Promise.resolve();
+    const timer = setInterval(() => (rekeying = this.rekey().catch(() => {})), everyMs);
+    return async () => {
+      clearInterval(timer);
+      await rekeying;
+    };
   }
 
   async rekey(): Promise<void> {
@@ -312,13 +330,15 @@ export class Stage {
 
   async #network(): Promise<void> {
     const { world } = this;
-    for (const space of ['client', 'gateway', 'lan', 'server']) await world.space(space);
+    for (const space of ['client', 'gateway', 'lan', 'office', 'server']) await world.space(space);
     await world.join('client', address.client, 'gateway', address.gateway, { quiet: true });
     await world.join('lan', address.lan, 'gateway', address.gatewayToLan, { quiet: true });
     await world.join('client', address.clientToServer, 'server', address.proxy);
     await world.join('gateway', address.gatewayToServer, 'server', address.core);
     await world.sysctl('gateway', 'net/ipv4/ip_forward', '1');
+    await world.join('office', address.office, 'gateway', address.gatewayToOffice, { quiet: true });
     await world.ip('lan', 'route', 'add', 'default', 'via', address.gatewayToLan);
+    await world.ip('office', 'route', 'add', 'default', 'via', address.gatewayToOffice);
     await world.probe('lan').serve(address.lan, ports.transfer);
     await world.probe('lan').listen(address.lan, ports.datagrams);
   }
