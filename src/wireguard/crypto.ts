@@ -6,7 +6,18 @@ import { ChaCha20Poly1305 } from '@stablelib/chacha20poly1305';
 import { scalarMult, scalarMultBase } from '@stablelib/x25519';
 import type { Arena } from '../util/arena.ts';
 import { isZero, wipe } from '../util/bytes.ts';
-import { blockBytes, finish, forget, hashBytes, resume, save, start, update, updateByte } from './blake2s.ts';
+import {
+  finish,
+  forget,
+  hashBytes,
+  hmacFinish,
+  hmacKey,
+  hmacStart,
+  hmacStartEmpty,
+  start,
+  update,
+  updateByte,
+} from './blake2s.ts';
 import type { Aead, CryptoProvider } from './provider.ts';
 
 export const tagBytes = 16;
@@ -27,41 +38,12 @@ export function mac(out: Uint8Array, key: Uint8Array, input: Uint8Array): void {
   finish(out, macBytes);
 }
 
-const inner = new Int32Array(8);
-const outer = new Int32Array(8);
-const pad = new Uint8Array(blockBytes);
-const digest = new Uint8Array(hashBytes);
-
-/** The two key pads of HMAC (RFC 2104), each hashed once for all the messages under the key. */
-function hmacKey(key: Uint8Array): void {
-  pad.fill(0x36);
-  for (let i = 0; i < key.length; i++) pad[i]! ^= key[i]!;
-  start(hashBytes);
-  update(pad);
-  save(inner);
-  for (let i = 0; i < blockBytes; i++) pad[i]! ^= 0x36 ^ 0x5c;
-  start(hashBytes);
-  update(pad);
-  save(outer);
-}
-
-function hmacFinish(out: Uint8Array): void {
-  finish(digest, hashBytes);
-  resume(outer);
-  update(digest);
-  finish(out, hashBytes);
-}
-
 /** out = HMAC-BLAKE2s-256(key, a ‖ b). The key is at most one block: all of WireGuard's are 32 bytes. */
 export function hmac(out: Uint8Array, key: Uint8Array, a: Uint8Array, b: Uint8Array | null = null): void {
   hmacKey(key);
-  if (a.length === 0 && (b === null || b.length === 0)) {
-    // The pad is the last block then and must be hashed as such: the transport keys are KDF2(ck, "").
-    for (let i = 0; i < blockBytes; i++) pad[i]! ^= 0x36 ^ 0x5c;
-    start(hashBytes);
-    update(pad);
-  } else {
-    resume(inner);
+  if (a.length === 0 && (b === null || b.length === 0)) hmacStartEmpty();
+  else {
+    hmacStart();
     update(a);
     if (b !== null) update(b);
   }
@@ -70,24 +52,22 @@ export function hmac(out: Uint8Array, key: Uint8Array, a: Uint8Array, b: Uint8Ar
 
 const extracted = new Uint8Array(hashBytes);
 
-/** HKDF (RFC 5869) step `n`: previous = HMAC(extracted, previous ‖ n). */
-function expand(out: Uint8Array, previous: Uint8Array | null, n: number): void {
-  resume(inner);
-  if (previous !== null) update(previous);
-  updateByte(n);
-  hmacFinish(out);
-}
-
-/** Leaves the pads of HMAC(key, input) in place for `expand`. */
+/** HKDF (RFC 5869): leaves the key pads of HMAC(key, input) for `expand`. */
 function extract(key: Uint8Array, input: Uint8Array): void {
   hmac(extracted, key, input);
   hmacKey(extracted);
 }
 
+/** Output number `n` is HMAC(extracted, output n − 1 ‖ n). */
+function expand(out: Uint8Array, previous: Uint8Array | null, n: number): void {
+  hmacStart();
+  if (previous !== null) update(previous);
+  updateByte(n);
+  hmacFinish(out);
+}
+
 function forgetKey(): void {
-  wipe(extracted, digest, pad);
-  inner.fill(0);
-  outer.fill(0);
+  wipe(extracted);
   forget();
 }
 

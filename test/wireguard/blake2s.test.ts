@@ -1,14 +1,15 @@
 import t from 'tap';
 import { BLAKE2s } from '@stablelib/blake2s';
-import { createHash } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 import { toHex } from '../../src/util/bytes.ts';
 import {
-  blockBytes,
   finish,
   forget,
   hashBytes,
-  resume,
-  save,
+  hmacFinish,
+  hmacKey,
+  hmacStart,
+  hmacStartEmpty,
   start,
   update,
   updateByte,
@@ -88,19 +89,26 @@ t.test('updateByte is update of one byte, also at a block boundary', async t => 
   }
 });
 
-t.test('a saved first block can be resumed many times', async t => {
-  const first = new Uint8Array(blockBytes).fill(0x36);
-  const saved = new Int32Array(8);
-  start(hashBytes);
-  update(first);
-  save(saved);
-  for (const text of ['one', 'two'.repeat(50)]) {
-    const rest = Uint8Array.from(text, c => c.charCodeAt(0));
+t.test('HMAC: one key, many messages, the empty one too', async t => {
+  for (const keyBytes of [0, 1, 32, 64]) {
+    const key = new Uint8Array(keyBytes).fill(0x5a);
     const out = new Uint8Array(hashBytes);
-    resume(saved);
-    update(rest);
-    finish(out, hashBytes);
-    t.equal(toHex(out), toHex(digest(32, null, first, rest)));
+    hmacKey(key);
+    for (const size of [1, 32, 33, 63, 64, 65, 200]) {
+      const message = new Uint8Array(size).fill(size);
+      hmacStart();
+      update(message);
+      hmacFinish(out);
+      t.equal(
+        toHex(out),
+        createHmac('blake2s256', key).update(message).digest('hex'),
+        `${keyBytes}, ${size}`,
+      );
+    }
+    hmacKey(key);
+    hmacStartEmpty();
+    hmacFinish(out);
+    t.equal(toHex(out), createHmac('blake2s256', key).digest('hex'), `${keyBytes}, empty`);
   }
 });
 

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { Arena } from '../../../src/util/arena.ts';
 import { isZero, toHex } from '../../../src/util/bytes.ts';
-import { buildModule, hasSimd, wasmProvider } from '../../../src/wireguard/aead/chachapoly.ts';
+import { buildModule, hasSimd, wasmProvider } from '../../../src/wireguard/wasm/chachapoly.ts';
 import { stablelibProvider } from '../../../src/wireguard/crypto.ts';
 import { cryptoSuite } from '../../fixtures/crypto-suite.ts';
 import { seeded, seedOf } from '../../fixtures/rng.ts';

@@ -18,7 +18,7 @@ import {
   v128Type,
   when,
   whenElse,
-} from '../../../src/wireguard/aead/wasm.ts';
+} from '../../../src/wireguard/wasm/assembler.ts';
 import { runWasm } from '../../fixtures/wasm.ts';
 
 const here = i32.const(0);

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { toHex } from '../../../src/util/bytes.ts';
-import { absorb, absorbFours, begin, finish } from '../../../src/wireguard/aead/poly1305.ts';
+import { absorb, absorbFours, begin, finish } from '../../../src/wireguard/wasm/poly1305.ts';
 import { hex, vectors } from '../../fixtures/crypto-suite.ts';
 import { seeded, seedOf } from '../../fixtures/rng.ts';
 import { slowPoly1305 } from '../../fixtures/slow-poly1305.ts';

@@ -50,8 +50,8 @@ export const loopWhile = (condition: Code, ...body: readonly Code[]): Code =>
   // block loop: leave the block when the condition fails, else go round.
   seq([0x02, 0x40, 0x03, 0x40], condition, [0x45, 0x0d, 1], ...body, [0x0c, 0, 0x0b, 0x0b]);
 
-type Unary = (a: Code) => Code;
-type Binary = (a: Code, b: Code) => Code;
+export type Unary = (a: Code) => Code;
+export type Binary = (a: Code, b: Code) => Code;
 const unary =
   (...opcode: number[]): Unary =>
   a =>
@@ -63,8 +63,8 @@ const binary =
 const simd = (opcode: number): number[] => [0xfd, ...unsigned(opcode)];
 
 /** Memory access at `address` + `offset`, of no promised alignment. */
-type Load = (address: Code, offset?: number) => Code;
-type Store = (address: Code, value: Code, offset?: number) => Code;
+export type Load = (address: Code, offset?: number) => Code;
+export type Store = (address: Code, value: Code, offset?: number) => Code;
 const load =
   (...opcode: number[]): Load =>
   (address, offset = 0) =>
@@ -74,11 +74,23 @@ const store =
   (address, value, offset = 0) =>
     seq(address, value, opcode, [0], unsigned(offset));
 
+/** A group of instructions by kind. */
+export type Group<U extends string, B extends string, L extends string, S extends string> = Readonly<
+  Record<U, Unary> & Record<B, Binary> & Record<L, Load> & Record<S, Store>
+>;
+export type Constant<T> = { readonly const: (value: T) => Code };
+
 const select = (ifTrue: Code, ifFalse: Code, condition: Code): Code =>
   seq(ifTrue, ifFalse, condition, [0x1b]);
 const ltU = binary(0x49);
 
-export const i32 = {
+export const i32: Constant<number> &
+  Group<
+    'eqz',
+    'ltU' | 'gtU' | 'minU' | 'add' | 'sub' | 'and' | 'xor' | 'shl' | 'shrU' | 'rotl',
+    'load' | 'load8U',
+    'store' | 'store8'
+  > = {
   const: (value: number): Code => [0x41, ...signed(value)],
   eqz: unary(0x45),
   ltU,
@@ -97,7 +109,13 @@ export const i32 = {
   store8: store(0x3a),
 };
 
-export const i64 = {
+export const i64: Constant<number> &
+  Group<
+    'eqz' | 'fromU32',
+    'add' | 'mul' | 'and' | 'or' | 'xor' | 'shl' | 'shrS' | 'shrU',
+    'load' | 'loadU32',
+    'store' | 'storeU32'
+  > = {
   const: (value: number): Code => [0x42, ...signed(value)],
   eqz: unary(0x50),
   fromU32: unary(0xad),
@@ -115,7 +133,13 @@ export const i64 = {
   storeU32: store(0x3e),
 };
 
-export const v128 = {
+type Shuffle = (a: Code, b: Code, lanes: Code) => Code;
+
+export const v128: Constant<readonly number[]> &
+  Group<never, 'and' | 'or' | 'xor', 'load' | 'loadSplat32', 'store'> & {
+    readonly shuffleBytes: Shuffle;
+    readonly shuffleWords: Shuffle;
+  } = {
   const: (words: readonly number[]): Code =>
     seq(simd(0x0c), [...new Uint8Array(Int32Array.from(words).buffer)]),
   /** `lanes` are byte numbers, 0..15 from `a` and 16..31 from `b`. */
@@ -131,14 +155,16 @@ export const v128 = {
   store: store(...simd(0x0b)),
 };
 
-export const i32x4 = {
+export const i32x4: Group<never, 'shl' | 'shrU' | 'add', never, never> & {
+  readonly lane: (a: Code, lane: number) => Code;
+} = {
   shl: binary(...simd(0xab)),
   shrU: binary(...simd(0xad)),
   add: binary(...simd(0xae)),
   lane: (a: Code, lane: number): Code => seq(a, simd(0x1b), [lane]),
 };
 
-export const i64x2 = {
+export const i64x2: Group<never, 'shl' | 'shrU' | 'add' | 'mulLow' | 'mulHigh', never, never> = {
   shl: binary(...simd(0xcb)),
   shrU: binary(...simd(0xcd)),
   add: binary(...simd(0xce)),

@@ -22,7 +22,7 @@ import {
   v128Type,
   when,
   whenElse,
-} from './wasm.ts';
+} from './assembler.ts';
 
 interface Layout extends ChachaLayout, PolyLayout {
   /** The last, partial block of a message, and the block of lengths. */
@@ -141,7 +141,11 @@ interface Exports {
 }
 
 /** `memory` must be the memory the arena lies on. Falls back to plain instructions when `simd` is false. */
-export function wasmProvider(arena: Arena, memory: WebAssembly.Memory, simd = hasSimd()): CryptoProvider {
+export function wasmProvider(
+  arena: Arena,
+  memory: WebAssembly.Memory,
+  simd: boolean = hasSimd(),
+): CryptoProvider {
   if (memory.buffer !== arena.buffer) throw new Error('the arena does not lie on this WebAssembly memory');
   const scratch = arena.alloc(scratchBytes, 64);
   const shared = typeof SharedArrayBuffer === 'function' && memory.buffer instanceof SharedArrayBuffer;
