@@ -24,6 +24,12 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
 // A reader that went away (head, a closed terminal) ends the demo like a signal.
 process.stdout.on('error', () => void over().then(() => process.exit(1)));
 
+// Even a bug in the demo itself must not leave namespaces behind.
+process.on('uncaughtException', error => {
+  complain(error);
+  void over().then(() => process.exit(1));
+});
+
 try {
   stage = await Stage.build({
     staleAfter: options.staleAfter,
@@ -280,11 +286,13 @@ async function story(stage: Stage): Promise<void> {
   await timeline.step('admin-revoke', 30_000, async () => {
     await stage.streamToLan(10);
     await stage.streamToClient(10);
-    await sleep(500);
     const toLan = world.watch('lan', 'to-gateway', 'rxPackets');
     const toClient = world.watch('gateway', 'to-client', 'txPackets');
-    await sleep(300);
-    expect(toLan.packets > 20 && toClient.packets > 20, 'the streams of 100 packets/s do not flow');
+    await until(
+      'both streams of 100 packets/s to flow',
+      10_000,
+      () => toLan.packets > 50 && toClient.packets > 50,
+    );
     const { askedAt, ackedAt } = await stage.revoke(sessionId);
     await sleep(1500);
     const [lanAt, clientAt] = [toLan.lastAt, toClient.lastAt];

@@ -24,14 +24,24 @@ export async function tcp(bed: Bed, results: Results, seconds: number, streams: 
 
 /** Highest rate with less than 0.1 % loss, by doubling and then halving the interval. */
 export async function udp(bed: Bed, results: Results, seconds: number, sizes: readonly number[]): Promise<void> {
-  const carries = async (size: number, mbits: number): Promise<{ ok: boolean; mbits: number; pps: number }> => {
+  interface Run {
+    ok: boolean;
+    mbits: number;
+    pps: number;
+  }
+  const once = async (size: number, mbits: number): Promise<Run> => {
     const flow = await iperf(bed, ['-u', '-l', `${size}`, '-b', `${mbits}M`, '-w', '4M'], seconds);
     const got = (flow.packetsPerSecond * size * 8) / 1e6;
     // A sender that cannot keep up with the asked rate is the end of the ramp too.
     return { ok: flow.lostRatio < 0.001 && got > mbits * 0.9, mbits: got, pps: flow.packetsPerSecond };
   };
+  // A second chance for everybody: on a small machine something else may have wanted the processor just then.
+  const carries = async (size: number, mbits: number): Promise<Run> => {
+    const run = await once(size, mbits);
+    return run.ok ? run : once(size, mbits);
+  };
   for (const size of sizes) {
-    let best = { mbits: 0, pps: 0 };
+    let best: Pick<Run, 'mbits' | 'pps'> = { mbits: 0, pps: 0 };
     let low = 0;
     let high = Math.max(4, size / 16);
     for (;;) {

@@ -206,7 +206,13 @@ export class World {
 
   /** What the kernel counted on an interface since it was made; zeros when it does not exist. */
   counters(space: string, device: string): Counters {
-    const text = readFileSync(`/proc/${this.probe(space).pid}/net/dev`, 'utf8');
+    let text = '';
+    try {
+      text = readFileSync(`/proc/${this.probe(space).pid}/net/dev`, 'utf8');
+    } catch (error) {
+      // The namespace is being taken down.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
     for (const line of text.split('\n')) {
       const [name, numbers] = line.split(':');
       if (name?.trim() !== device || numbers === undefined) continue;
