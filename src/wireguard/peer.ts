@@ -50,12 +50,12 @@ export class Peer {
   /** Last non-empty authenticated packet. */
   lastDataReceivedAt = 0;
   /** Last authenticated message of any kind. */
-  lastHeardAt = -Infinity;
+  lastHeardAt: number = -Infinity;
 
   /** Initiation or response (T7). */
-  lastSentHandshakeAt = -Infinity;
+  lastSentHandshakeAt: number = -Infinity;
   /** No initiation before this time: the PSKs disagree (P6). */
-  holdUntil = -Infinity;
+  holdUntil: number = -Infinity;
   mismatches = 0;
   hasMismatch = false;
   /** The PSK has changed since the last explicit handshake. */

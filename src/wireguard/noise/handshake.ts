@@ -51,7 +51,7 @@ export class Handshake {
   readonly staticStatic: Uint8Array = bytes32();
   hasStaticStatic = false;
   readonly latestTimestamp: Uint8Array = new Uint8Array(timestampBytes);
-  lastConsumedAt = -Infinity;
+  lastConsumedAt: number = -Infinity;
 
   constructor(peer: Peer, remoteStatic: Uint8Array) {
     this.peer = peer;
