@@ -22,7 +22,7 @@ export class CoreClock {
   /** Unix milliseconds by Core's clock, or null while nobody knows. */
   get wallMs(): number | null {
     if (this.source === 'none') this.#look();
-    return this.source === 'none' ? null : this.#bootMs() + this.#offsetMs;
+    return this.source === 'none' ? null : Math.floor(this.#bootMs() + this.#offsetMs);
   }
 
   /** Core said what time it is, in a message that is known to be Core's. Returns how far the system clock is off. */
