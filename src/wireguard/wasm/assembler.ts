@@ -1,8 +1,8 @@
-// A small assembler of WebAssembly (core specification 2.0): just the instructions the ciphers here use. Code is a flat list of
+// A small assembler of WebAssembly (core specification 2.0): just the instructions the ciphers here use. Code is a tree of
 // bytes; an instruction is a function from the code of its operands to its own. Building the module where it is used keeps
 // its source the thing that runs: there is no binary in the tree to trust.
 
-export type Code = readonly number[];
+export type Code = readonly (number | Code)[];
 export type Type = 0x7f | 0x7e | 0x7b;
 export const i32Type = 0x7f;
 export const i64Type = 0x7e;
@@ -29,13 +29,15 @@ function signed(value: number): number[] {
   }
 }
 
-const bytesOf = (parts: readonly Code[]): number[] => {
-  const bytes: number[] = [];
-  for (const part of parts) for (const byte of part) bytes.push(byte);
-  return bytes;
-};
 /** Code after code. */
-export const seq = (...parts: readonly Code[]): Code => bytesOf(parts);
+export const seq = (...parts: readonly Code[]): Code => parts;
+
+function flatten(code: Code, into: number[] = []): number[] {
+  for (const part of code)
+    if (typeof part === 'number') into.push(part);
+    else flatten(part, into);
+  return into;
+}
 
 export const get = (local: number): Code => [0x20, ...unsigned(local)];
 export const set = (local: number, value: Code): Code => seq(value, [0x21, ...unsigned(local)]);
@@ -133,7 +135,7 @@ export const i64: Constant<number> &
   storeU32: store(0x3e),
 };
 
-type Shuffle = (a: Code, b: Code, lanes: Code) => Code;
+type Shuffle = (a: Code, b: Code, lanes: readonly number[]) => Code;
 
 export const v128: Constant<readonly number[]> &
   Group<never, 'and' | 'or' | 'xor', 'load' | 'loadSplat32', 'store'> & {
@@ -143,9 +145,9 @@ export const v128: Constant<readonly number[]> &
   const: (words: readonly number[]): Code =>
     seq(simd(0x0c), [...new Uint8Array(Int32Array.from(words).buffer)]),
   /** `lanes` are byte numbers, 0..15 from `a` and 16..31 from `b`. */
-  shuffleBytes: (a: Code, b: Code, lanes: Code): Code => seq(a, b, simd(0x0d), lanes),
+  shuffleBytes: (a: Code, b: Code, lanes: readonly number[]): Code => seq(a, b, simd(0x0d), lanes),
   /** The same by 32-bit lanes, 0..3 and 4..7. */
-  shuffleWords: (a: Code, b: Code, lanes: Code): Code =>
+  shuffleWords: (a: Code, b: Code, lanes: readonly number[]): Code =>
     seq(a, b, simd(0x0d), ...lanes.map(lane => [0, 1, 2, 3].map(byte => 4 * lane + byte))),
   and: binary(...simd(0x4e)),
   or: binary(...simd(0x50)),
@@ -204,9 +206,13 @@ export class Func {
   }
 }
 
-const sized = (code: Code): Code => [...unsigned(code.length), ...code];
+/** Bytes with their number before them. */
+function sized(code: Code): Code {
+  const bytes = flatten(code);
+  return [unsigned(bytes.length), bytes];
+}
 const list = (items: readonly Code[]): Code => seq(unsigned(items.length), ...items);
-const section = (id: number, content: Code): Code => [id, ...sized(content)];
+const section = (id: number, content: Code): Code => [id, sized(content)];
 const name = (text: string): Code => sized(Array.from(text, c => c.charCodeAt(0)));
 
 /**
@@ -223,13 +229,13 @@ export function assemble(
   );
   const limits = sharedMemory ? [0x03, 1, ...unsigned(65536)] : [0x00, 1];
   return Uint8Array.from(
-    seq(
+    flatten([
       [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
       section(1, list(types)),
       section(2, list([seq(name('env'), name('memory'), [0x02], limits)])),
       section(3, list(functions.map((_, i) => unsigned(i)))),
       section(7, list(Object.entries(exports).map(([key, i]) => seq(name(key), [0x00], unsigned(i))))),
       section(10, list(functions.map(f => f.code()))),
-    ),
+    ]),
   );
 }

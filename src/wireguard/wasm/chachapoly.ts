@@ -1,6 +1,13 @@
-// ChaCha20-Poly1305 in WebAssembly for arena memory: the middle way between OpenSSL by FFI and StableLib, for runtimes
-// that cannot call native code. The module is assembled at start, with SIMD when the engine has it; its scratch space is
-// in the arena, so one provider belongs to one thread. Key agreement and the handshake's AEAD stay with StableLib.
+// ChaCha20-Poly1305 in WebAssembly for arena memory: the middle way between OpenSSL by FFI and StableLib, for runtimes that
+// cannot call native code (Deno without libcrypto, armv7). The module is assembled at start, with SIMD when the engine has
+// it. Its scratch space is in the arena, so one provider belongs to one thread. Key agreement and the handshake's AEAD
+// stay with StableLib.
+//
+// Seal in µs, same minute, same busy 2-core x86-64 VM, best of many short runs (Node 26; Deno 2.9 gives the same):
+//
+//             OpenSSL raw   OpenSSL EVP   SIMD   plain   StableLib
+//     64 B           0.33          0.51   0.33    0.34        3.05
+//   1440 B           0.93          1.23   2.09    3.92       15.77
 
 import type { Arena } from '../../util/arena.ts';
 import { stablelibProvider, tagBytes } from '../crypto.ts';
