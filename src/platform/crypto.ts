@@ -2,7 +2,7 @@
 // fixed inputs; of those that do, a benchmark of a few milliseconds takes the fastest. The portable provider is an
 // argument, as this folder may not know the protocol's.
 
-import { usageError } from '../util/errors.ts';
+import { errorText, usageError } from '../util/errors.ts';
 import type { Libc } from './libc.ts';
 import type { CryptoLike } from './openssl.ts';
 import { opensslProviders } from './openssl.ts';
@@ -17,17 +17,31 @@ export type CryptoCandidate = {
 };
 export type CryptoChoice = { readonly provider: CryptoLike; readonly candidates: readonly CryptoCandidate[] };
 
-/** `wanted`: 'auto' takes the fastest that is right; a name ('openssl-raw', 'openssl-evp', the fallback's) that one. */
-export function chooseCrypto(libc: Libc, fallback: CryptoLike, wanted = 'auto'): CryptoLike {
-  return compareCrypto(libc, fallback, wanted).provider;
+/**
+ * `wanted`: 'auto' takes the fastest that is right; a name ('openssl-raw', 'openssl-evp', the fallback's) that one.
+ * `portable`: other providers on the same arena (WebAssembly), which compete after OpenSSL's and are tested alike.
+ */
+export function chooseCrypto(
+  libc: Libc,
+  fallback: CryptoLike,
+  wanted = 'auto',
+  portable: readonly CryptoLike[] = [],
+): CryptoLike {
+  return compareCrypto(libc, fallback, wanted, portable).provider;
 }
 
 /** The same with the reasons, for reports. */
-export function compareCrypto(libc: Libc, fallback: CryptoLike, wanted = 'auto'): CryptoChoice {
+export function compareCrypto(
+  libc: Libc,
+  fallback: CryptoLike,
+  wanted = 'auto',
+  portable: readonly CryptoLike[] = [],
+): CryptoChoice {
   const candidates: CryptoCandidate[] = [];
   let best: CryptoLike | null = null;
   let bestCost = Infinity;
-  for (const provider of wanted === fallback.name ? [] : opensslProviders(libc)) {
+  const all = wanted === fallback.name ? [] : [...opensslProviders(libc), ...portable];
+  for (const provider of all) {
     if (wanted !== 'auto' && provider.name !== wanted) continue;
     const failure = selfTest(libc, provider, fallback);
     const seal64 = failure === null ? measure(libc, provider, 64) : NaN;
@@ -55,7 +69,13 @@ const tagBytes = 16;
 
 /** What is wrong with `tested`, or null. Compares with `trusted` byte for byte, and refuses what must be refused. */
 export function selfTest(libc: Libc, tested: CryptoLike, trusted: CryptoLike): string | null {
-  return testTransport(libc, tested, trusted) ?? testHandshake(tested, trusted) ?? testCurve(tested, trusted);
+  try {
+    return (
+      testTransport(libc, tested, trusted) ?? testHandshake(tested, trusted) ?? testCurve(tested, trusted)
+    );
+  } catch (error) {
+    return `fails: ${errorText(error)}`; // a FIPS build has the functions and refuses to run them
+  }
 }
 
 function testTransport(libc: Libc, tested: CryptoLike, trusted: CryptoLike): string | null {

@@ -23,6 +23,23 @@ t.test('the fastest that agrees with the portable one', async t => {
   t.throws(() => chooseCrypto(libc, fallback, 'rot13'), { code: 'crypto', exit: 2 });
 });
 
+t.test('other portable providers compete, too', async t => {
+  const right = opensslProviders(libc)[0]!;
+  const quick: CryptoLike = {
+    name: 'quick',
+    sharedSecret: (...all) => right.sharedSecret(...all),
+    publicKey: (...all) => right.publicKey(...all),
+    seal: (...all) => right.seal(...all),
+    open: (...all) => right.open(...all),
+    aead: key => right.aead(key),
+  };
+  t.equal(chooseCrypto(libc, fallback, 'quick', [quick]), quick);
+  const { candidates } = compareCrypto(libc, fallback, 'auto', [
+    { ...quick, publicKey: out => void out.fill(1) },
+  ]);
+  t.equal(candidates.at(-1)?.failure, 'derives a wrong public key');
+});
+
 t.test('the portable one passes its own test', async t => {
   t.equal(selfTest(libc, fallback, fallback), null);
 });
@@ -97,6 +114,11 @@ t.test('every kind of wrong is found', async t => {
       open: (out, key, sealed, additional) =>
         fallback.open(out, key, sealed, additional) || additional[0] !== 124,
     })),
+    spoilt(() => ({
+      aead: () => {
+        throw new Error('not in FIPS mode');
+      },
+    })),
     spoilt(() => ({ publicKey: out => void out.fill(1) })),
     spoilt(() => ({ sharedSecret: () => false })),
     spoilt(right => ({
@@ -116,6 +138,7 @@ t.test('every kind of wrong is found', async t => {
     'seals a handshake field wrongly',
     'does not open a handshake field',
     'accepts forged additional data',
+    'fails: not in FIPS mode',
     'derives a wrong public key',
     'computes a wrong shared secret',
     'accepts a low-order point',

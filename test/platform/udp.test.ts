@@ -6,6 +6,7 @@ import { Endpoint } from '../../src/wireguard/endpoint.ts';
 import { loadFfi } from '../../src/platform/ffi/ffi.ts';
 import { Netlink } from '../../src/platform/netlink.ts';
 import { Outgoing } from '../../src/platform/outgoing.ts';
+import { openTun } from '../../src/platform/tun.ts';
 import { openUdp, openUdpPair, ReceiveSlot } from '../../src/platform/udp.ts';
 import * as c from '../../src/platform/constants.ts';
 import { FaultyFfi } from '../fixtures/faultyffi.ts';
@@ -272,4 +273,57 @@ t.test('an outgoing header has the eight forms', async t => {
         seen.add(out.message(data, 10, segment, to, tos));
       }
   t.equal(seen.size, 8);
+});
+
+t.test('outer headers on the wire are the kernel WireGuard ones', async t => {
+  if (!isPrivate) return skip(t);
+  const name = 'plt-u0';
+  const netlink = new Netlink(libc);
+  const tun = openTun(libc, { name, offload: false });
+  const prefix6 = new Uint8Array(16);
+  prefix6.set([0xfd, 9]);
+  prefix6[15] = 1;
+  netlink.addAddress(name, { family: 4, address: Uint8Array.of(10, 6, 0, 1), prefix: 24 });
+  netlink.addAddress(name, { family: 6, address: prefix6, prefix: 64 });
+  netlink.setMtu(name, 1280);
+  netlink.linkUp(name);
+  const packet = arena.alloc(2048);
+  /** The next UDP packet or fragment the tunnel's far end would get. */
+  const next = (version: number, protocolAt: number, protocols: number[]): Uint8Array | null => {
+    for (;;) {
+      const bytes = tun.read(packet, 2048);
+      if (bytes < 0) return null;
+      const found = arena.u8.slice(packet, packet + bytes);
+      if (found[0]! >> 4 === version && protocols.includes(found[protocolAt]!)) return found;
+    }
+  };
+  const to = new Endpoint();
+  to.family = 4;
+  to.port = 51820;
+  to.address.set([10, 6, 0, 2]);
+  const v4 = openUdp(libc, { family: 4, port: 0 });
+  v4.send(data, 148, 0, to, 0x88);
+  const small = next(4, 9, [17])!;
+  t.equal(small[1], 0x88, 'AF41');
+  t.equal(small[6]! & 0x40, 0, 'may be fragmented (D13)');
+  t.not((small[26]! << 8) | small[27]!, 0, 'UDP checksum');
+  v4.send(data, 1452, 0, to, 0);
+  t.equal(next(4, 9, [17])![6]! & 0x20, 0x20, 'more fragments');
+  t.equal(next(4, 9, [17])!.length, 224);
+
+  to.family = 6;
+  to.address.fill(0);
+  to.address.set([0xfd, 9]);
+  to.address[15] = 2;
+  const v6 = openUdp(libc, { family: 6, port: 0 });
+  v6.send(data, 148, 0, to, 0x8a);
+  const six = next(6, 6, [17])!;
+  t.equal(((six[0]! & 15) << 4) | (six[1]! >> 4), 0x8a, 'traffic class');
+  t.equal(((six[1]! & 15) << 16) | (six[2]! << 8) | six[3]!, 0, 'flow label 0 (D11)');
+  v6.send(data, 1452, 0, to, 0);
+  t.equal(next(6, 6, [44])?.length, 1280, 'a fragment header');
+  v4.close();
+  v6.close();
+  tun.close();
+  netlink.close();
 });

@@ -82,7 +82,7 @@ class NodeSymbols implements Library {
       return: 'pointer',
     });
     const padded = parameters === 1 ? (word: Word): bigint => raw(word as bigint, 0n) : raw;
-    const made = callable(padded as (...words: bigint[]) => bigint, this.#bits, result);
+    const made = callable(padded, this.#bits, result);
     this.#known.set(name, made);
     return made;
   }
@@ -99,11 +99,11 @@ function openLibrary(ffi: NodeFfi, path: string, bits: number): Library | null {
 /** Loads the module without its ExperimentalWarning; every other warning still shows. */
 function loadQuietly(): NodeFfi {
   const emit = process.emitWarning;
-  process.emitWarning = ((warning: string | Error, ...rest: unknown[]): void => {
+  process.emitWarning = (warning: string | Error, ...rest: unknown[]): void => {
     const text = typeof warning === 'string' ? warning : warning.message;
     if (text.startsWith('FFI is an experimental feature')) return;
     (emit as (...all: unknown[]) => void).call(process, warning, ...rest);
-  }) as typeof process.emitWarning;
+  };
   try {
     return createRequire(import.meta.url)('node:ffi') as NodeFfi;
   } finally {
