@@ -79,6 +79,20 @@ export function addressAt(prefix: Prefix, offset: number): Uint8Array {
   return address;
 }
 
+/**
+ * What counts as one source when requests are limited: an IPv4 address, also when it comes mapped into IPv6; of IPv6 the /64,
+ * because a host has all of that to itself. Other text stays as it is.
+ */
+export function sourceNetwork(text: string): string {
+  const address = parseAddress(text.split('%')[0]!);
+  if (address === null) return text;
+  if (address.length === 4) return formatAddress(address);
+  const mapped =
+    address.subarray(0, 10).every(byte => byte === 0) && address[10] === 0xff && address[11] === 0xff;
+  if (mapped) return formatAddress(address.subarray(12));
+  return formatPrefix(network({ family: 6, address, prefix: 64 }));
+}
+
 /** A prefix in text. */
 export const prefixText: Shape<string> = (value, path) => {
   if (typeof value !== 'string' || parsePrefix(value) === null)

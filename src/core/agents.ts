@@ -6,7 +6,7 @@ import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import type { Channel} from '../control/channel.ts';
+import type { Channel } from '../control/channel.ts';
 import { Acceptor, CloseCode, refuseUpgrade } from '../control/channel.ts';
 import { signBytes, verifyBytes } from '../control/keys.ts';
 import type { Log } from '../control/log.ts';
@@ -19,6 +19,7 @@ import {
   welcomeTranscript,
 } from '../control/messages.ts';
 import type { AgentFrame, CoreFrame } from '../control/messages.ts';
+import { sourceNetwork } from '../control/prefix.ts';
 import { bytesOf, read } from '../control/validate.ts';
 import { toBase64 } from '../util/bytes.ts';
 import { counted, waitMs } from './attempts.ts';
@@ -154,7 +155,7 @@ export class Agents {
     const parsed = read(agentEnrolRequest, body);
     if (!parsed.ok) return answer(response, 400, error('bad-request', parsed.error));
     const { store, clock, random, log } = this.#o;
-    const source = request.socket.remoteAddress ?? '';
+    const source = sourceNetwork(request.socket.remoteAddress ?? '');
     const now = clock();
     const gate = store.logins.gate(`source/${source}`);
     if (waitMs('source', gate, now) > 0)

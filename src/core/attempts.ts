@@ -30,11 +30,13 @@ const longestWaitMs = 60_000;
 const firstLockMs = 15 * 60_000;
 const longestLockMs = 60 * 60_000;
 const forgetAfterMs = 24 * 3600_000;
+/** A source forgets one failure in this time: an office full of people mistypes every day. */
+const sourceLeakMs = 5 * 60_000;
 
 /** Milliseconds until another attempt is allowed; 0 is now. */
 export function waitMs(kind: GateKind, gate: Gate, now: number): number {
   if (now < gate.lockedUntil) return gate.lockedUntil - now;
-  const over = aged(gate, now).failures - rules[kind].free;
+  const over = aged(kind, gate, now).failures - rules[kind].free;
   if (over < 0) return 0;
   const wait = Math.min(longestWaitMs, 1000 * 2 ** Math.min(over, 10));
   return Math.max(0, gate.lastAt + wait - now);
@@ -42,7 +44,7 @@ export function waitMs(kind: GateKind, gate: Gate, now: number): number {
 
 /** The gate after one more attempt. */
 export function counted(kind: GateKind, gate: Gate, now: number): Gate {
-  const { failures, locks } = aged(gate, now);
+  const { failures, locks } = aged(kind, gate, now);
   const next = failures + 1;
   if (next < rules[kind].lockAt) return { failures: next, lastAt: now, lockedUntil: 0, locks };
   const lock = Math.min(longestLockMs, firstLockMs * 2 ** Math.min(locks, 8));
@@ -50,12 +52,18 @@ export function counted(kind: GateKind, gate: Gate, now: number): Gate {
   return { failures: 0, lastAt: now, lockedUntil: now + lock, locks: locks + 1 };
 }
 
-/** The gate after the attempt turned out right. A source only gets that one attempt back: others share it. */
+/**
+ * The gate after the attempt turned out right. A person starts afresh. A source gets this attempt back and one earlier slip
+ * of the finger; others share it, so not more.
+ */
 export function succeeded(kind: GateKind, gate: Gate): Gate {
-  if (kind === 'source') return { ...gate, failures: Math.max(0, gate.failures - 1) };
+  if (kind === 'source') return { ...gate, failures: Math.max(0, gate.failures - 2) };
   return openGate;
 }
 
-function aged(gate: Gate, now: number): Gate {
-  return now - gate.lastAt > forgetAfterMs ? openGate : gate;
+function aged(kind: GateKind, gate: Gate, now: number): Gate {
+  const quiet = now - gate.lastAt;
+  if (quiet > forgetAfterMs) return openGate;
+  if (kind !== 'source' || quiet < sourceLeakMs) return gate;
+  return { ...gate, failures: Math.max(0, gate.failures - Math.floor(quiet / sourceLeakMs)) };
 }

@@ -14,12 +14,14 @@ const specs = {
   'core-token': 'secret',
   'tls-cert': 'text',
   'tls-key': 'text',
+  'trusted-proxy': 'list',
   'log-level': 'text',
   insecure: 'switch',
 } as const;
 
 const usage = `usage: sallyport proxy [--config FILE] --listen ADDRESS:PORT --core-listen ADDRESS:PORT --core-token-file FILE
   --tls-cert FILE --tls-key FILE   serve HTTPS and WSS
+  --trusted-proxy ADDRESS          a load balancer in front, whose X-Forwarded-For is believed (may be repeated)
   --insecure                       allow plain HTTP on addresses other than loopback
   --log-level error|warn|info|debug|trace`;
 
@@ -56,7 +58,7 @@ async function serve(args: string[]): Promise<number> {
       'no-tls',
       'plain HTTP is for loopback only: give --tls-cert and --tls-key, or --insecure',
     );
-  const front = new Front({ log, coreToken, tls });
+  const front = new Front({ log, coreToken, tls, trustedProxies: settings['trusted-proxy'] });
   const at = await front.listen(publicAt, coreAt).catch((cause: unknown) => {
     throw new PlainError('cannot-listen', `cannot listen: ${errorText(cause)}`, 1, cause);
   });

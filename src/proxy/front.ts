@@ -10,6 +10,7 @@ import { Acceptor, refuseUpgrade } from '../control/channel.ts';
 import type { Log } from '../control/log.ts';
 import { paths, readRelayAnswer, relayBodyMaxBytes, relayProtocol } from '../control/messages.ts';
 import type { RelayAnswer, RelayRequest } from '../control/messages.ts';
+import { parseAddress, sourceNetwork } from '../control/prefix.ts';
 import { Limits } from './limits.ts';
 import { Uplink } from './uplink.ts';
 
@@ -20,6 +21,8 @@ export interface FrontOptions {
   /** For the public listener, and for Core's. */
   readonly tls?: { readonly cert: string; readonly key: string } | undefined;
   readonly limits?: Limits;
+  /** Load balancers in front, whose X-Forwarded-For is believed. */
+  readonly trustedProxies?: readonly string[];
 }
 
 const forwarded = new Map([
@@ -36,6 +39,7 @@ const commentEveryMs = 20_000;
 export class Front {
   readonly #log: Log;
   readonly #limits: Limits;
+  readonly #trusted: ReadonlySet<string>;
   readonly #uplink = new Uplink();
   readonly #public: Server;
   readonly #core: Server;
@@ -43,6 +47,7 @@ export class Front {
   constructor(options: FrontOptions) {
     this.#log = options.log;
     this.#limits = options.limits ?? new Limits();
+    this.#trusted = new Set((options.trustedProxies ?? []).map(sourceNetwork));
     const server = (handler: (request: IncomingMessage, response: ServerResponse) => void): Server => {
       const limits = {
         requestTimeout: 10_000,
@@ -109,7 +114,7 @@ export class Front {
     const method = forwarded.get(path as never);
     if (method === undefined) return fail(response, 404, 'not-found', 'there is no such path');
     if (request.method !== method) return fail(response, 405, 'bad-method', `${path} wants ${method}`);
-    const source = request.socket.remoteAddress ?? 'unknown';
+    const source = this.#source(request);
     if (!this.#limits.take(source, performance.now())) {
       response.setHeader('retry-after', '5');
       return fail(
@@ -131,6 +136,18 @@ export class Front {
       ...(authorization === undefined ? {} : { authorization }),
       body,
     });
+  }
+
+  /** The last hop that is not one of ours. Without trusted load balancers that is the socket's other end, whatever headers say. */
+  #source(request: IncomingMessage): string {
+    const near = sourceNetwork(request.socket.remoteAddress ?? 'unknown');
+    if (!this.#trusted.has(near)) return near;
+    const header = request.headers['x-forwarded-for'];
+    const hops = (Array.isArray(header) ? header.join(',') : (header ?? ''))
+      .split(',')
+      .map(hop => hop.trim());
+    const last = hops.at(-1);
+    return last === undefined || parseAddress(last) === null ? near : sourceNetwork(last);
   }
 
   #forward(response: ServerResponse, request: Parameters<Uplink['ask']>[0]): void {

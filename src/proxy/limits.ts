@@ -1,5 +1,7 @@
-// How much one source may ask: a token bucket per address, in a table of bounded size. Pure but for nothing: time is an
+// How much one source may ask: a token bucket per address, in a table of bounded size. Pure: time is an
 // argument. When the table is full the longest-quiet entry goes, so a flood of sources costs memory only up to the bound.
+
+import { sourceNetwork } from '../control/prefix.ts';
 
 interface Bucket {
   tokens: number;
@@ -24,7 +26,7 @@ export class Limits {
 
   /** True when the source may go on. `now` in milliseconds of any steady clock. */
   take(source: string, now: number): boolean {
-    const key = limitKey(source);
+    const key = sourceNetwork(source);
     const { perSecond, burst, sourcesMax } = this.#rule;
     const bucket = this.#buckets.get(key) ?? { tokens: burst, at: now };
     // Re-inserting keeps the map in the order of last use.
@@ -39,16 +41,4 @@ export class Limits {
   get size(): number {
     return this.#buckets.size;
   }
-}
-
-/** An IPv6 host has a whole /64 to itself, so that is what counts. */
-export function limitKey(source: string): string {
-  if (!source.includes(':') || source.startsWith('::ffff:')) return source;
-  const [head = '', tail = ''] = source.split('%')[0]!.split('::');
-  const words = head === '' ? [] : head.split(':');
-  if (words.length < 4) {
-    const missing = 8 - words.length - (tail === '' ? 0 : tail.split(':').length);
-    words.push(...new Array<string>(Math.max(0, missing)).fill('0'), ...(tail === '' ? [] : tail.split(':')));
-  }
-  return `${words.slice(0, 4).join(':')}::/64`;
 }

@@ -26,8 +26,14 @@ async function listener(opened: (channel: Near) => void): Promise<{ server: Serv
   return { server, port: (server.address() as AddressInfo).port };
 }
 
-function raw(port: number, protocol: string | undefined = relayProtocol): WebSocket {
-  return new WebSocket(`ws://127.0.0.1:${port}`, protocol === undefined ? [] : [protocol]);
+function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  let resolve!: (value: T) => void;
+  const promise = new Promise<T>(done => (resolve = done));
+  return { promise, resolve };
+}
+
+function raw(port: number, protocol: string | null = relayProtocol): WebSocket {
+  return new WebSocket(`ws://127.0.0.1:${port}`, protocol === null ? [] : [protocol]);
 }
 
 function closing(socket: WebSocket): Promise<{ code: number; reason: string }> {
@@ -42,7 +48,7 @@ t.test('frames in both directions, unknown ones counted', async t => {
     resolve => void listener(resolve).then(({ server, port }) => start(server, port)),
   );
   let stop = (): void => {};
-  const far = Promise.withResolvers<Far>();
+  const far = deferred<Far>();
   function start(server: Server, port: number): void {
     const dialer = new Dialer<RelayRequest, RelayAnswer>({
       url: `ws://127.0.0.1:${port}`,
@@ -69,9 +75,7 @@ t.test('frames in both directions, unknown ones counted', async t => {
       closed: () => heard.push('closed'),
     }),
   );
-  const gone = new Promise<number>(resolve =>
-    theirs.handle({ frame: () => {}, closed: code => resolve(code) }),
-  );
+  const gone = new Promise<number>(resolve => theirs.handle({ frame: () => {}, closed: resolve }));
   (theirs as unknown as Channel<RelayRequest, unknown>).send({ type: 'novelty' });
   theirs.send({ type: 'end', n: 2 });
   await got;
@@ -108,7 +112,7 @@ t.test('what closes a channel', async t => {
 t.test('a wrong subprotocol gets a plain answer', async t => {
   const { server, port } = await listener(() => t.fail('opened'));
   t.teardown(() => void server.close());
-  for (const protocol of ['other.v1', undefined]) {
+  for (const protocol of ['other.v1', null]) {
     const socket = raw(port, protocol);
     const error = await new Promise<Error>(resolve => socket.on('error', resolve));
     t.match(error.message, /400/);
@@ -135,7 +139,7 @@ t.test('the dialler comes back until it is stopped', async t => {
     channel.handle({ frame: () => {}, closed: () => {} });
     if (opened.length < 2) channel.close(CloseCode.goingAway, 'again');
   });
-  const third = Promise.withResolvers<void>();
+  const third = deferred<void>();
   const attempts: number[] = [];
   const dialer = new Dialer<RelayRequest, RelayAnswer>({
     url: `ws://127.0.0.1:${port}`,
@@ -144,7 +148,7 @@ t.test('the dialler comes back until it is stopped', async t => {
     delay: attempt => (attempts.push(attempt), 1),
     opened: channel => {
       opened.push(channel);
-      if (opened.length === 3) third.resolve();
+      if (opened.length === 3) third.resolve(undefined);
     },
     lost: () => lost++,
   });
@@ -160,7 +164,7 @@ t.test('the dialler comes back until it is stopped', async t => {
 t.test('nobody listens: it is told, and can be stopped', async t => {
   const { server, port } = await listener(() => {});
   await new Promise(resolve => server.close(resolve));
-  const why = Promise.withResolvers<string>();
+  const why = deferred<string>();
   const dialer = new Dialer<RelayRequest, RelayAnswer>({
     url: `ws://127.0.0.1:${port}`,
     protocol: relayProtocol,

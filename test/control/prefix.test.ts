@@ -8,6 +8,7 @@ import {
   parseAddress,
   parsePrefix,
   prefixText,
+  sourceNetwork,
 } from '../../src/control/prefix.ts';
 import { check } from '../../src/control/validate.ts';
 
@@ -67,4 +68,12 @@ t.test('containment and networks', async t => {
   t.equal(formatPrefix(network(p('10.77.1.9/23'))), '10.77.0.0/23');
   t.equal(formatAddress(addressAt(p('10.77.0.9/16'), 65_537)), '10.78.0.1');
   t.equal(formatAddress(addressAt(p('fd00::/64'), 2)), 'fd00::2');
+});
+
+t.test('sources', async t => {
+  t.equal(sourceNetwork('192.0.2.7'), '192.0.2.7');
+  t.equal(sourceNetwork('::ffff:192.0.2.7'), '192.0.2.7');
+  t.equal(sourceNetwork('2001:db8:1:2:3:4:5:6'), '2001:db8:1:2::/64');
+  t.equal(sourceNetwork('fe80::1%eth0'), 'fe80::/64');
+  t.equal(sourceNetwork('unknown'), 'unknown');
 });

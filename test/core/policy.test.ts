@@ -1,0 +1,50 @@
+import t from 'tap';
+import { check } from '../../src/control/validate.ts';
+import {
+  defaultPolicy,
+  gatewayAddress,
+  hostAddress,
+  hostRange,
+  locationSettings,
+  mayUse,
+  policyOf,
+  settingsProblem,
+  stepsOf,
+} from '../../src/core/policy.ts';
+
+const network = '10.77.0.0/24';
+
+t.test('defaults', async t => {
+  t.same(policyOf({ network }), defaultPolicy);
+  t.equal(defaultPolicy.staleAfter, 180);
+  t.same(stepsOf({ network }), [['totp', 'recovery']]);
+});
+
+t.test('the floor of staleAfter holds, but for demonstrations', async t => {
+  t.notOk(check(locationSettings, { network, policy: { staleAfter: 179 } }).ok);
+  t.ok(check(locationSettings, { network, policy: { staleAfter: 180 } }).ok);
+  const demo = check(locationSettings, { network, policy: { dangerouslyShortStaleAfter: 10 } });
+  t.ok(demo.ok);
+  t.equal(policyOf({ network, policy: { dangerouslyShortStaleAfter: 10 } }).staleAfter, 10);
+});
+
+t.test('groups', async t => {
+  t.ok(mayUse({ network }, []));
+  t.ok(mayUse({ network, groups: ['dev', 'ops'] }, ['ops']));
+  t.notOk(mayUse({ network, groups: ['dev'] }, ['ops']));
+});
+
+t.test('addresses', async t => {
+  t.equal(gatewayAddress({ network }), '10.77.0.1/24');
+  t.equal(hostAddress({ network }, 2), '10.77.0.2/32');
+  t.same(hostRange({ network }), { first: 2, last: 254 });
+  t.same(hostRange({ network: '10.0.0.0/8' }), { first: 2, last: 65_534 });
+  t.same(hostRange({ network: 'fd00::/64' }), { first: 2, last: 65_535 });
+  t.equal(hostAddress({ network: 'fd00::/64' }, 300), 'fd00::12c/128');
+});
+
+t.test('problems are named', async t => {
+  t.equal(settingsProblem({ network }), null);
+  t.match(settingsProblem({ network: '10.77.0.0/31' }), /no room/);
+  t.match(settingsProblem({ network: '10.77.0.9/24' }), /did you mean 10\.77\.0\.0\/24/);
+});

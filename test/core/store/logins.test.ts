@@ -1,0 +1,52 @@
+import t from 'tap';
+import { openGate } from '../../../src/core/attempts.ts';
+import type { LoginState } from '../../../src/core/login.ts';
+import { Desk } from '../../fixtures/memorystore.ts';
+
+const login: LoginState = {
+  id: 'l_0',
+  device: 'd_1',
+  deviceKey: 'K',
+  user: 'u_1',
+  location: 'loc_1',
+  steps: [['totp']],
+  done: [],
+  kemPublicKey: 'x',
+  nonce: 'n',
+  expiresAt: 1000,
+};
+
+t.test('logins live in the store, a few per device', async t => {
+  const { logins } = new Desk().store;
+  for (let i = 0; i < 9; i++) logins.save({ ...login, id: `l_${i}`, expiresAt: 1000 + i });
+  t.equal(logins.login('l_0', 1), null);
+  t.same(logins.login('l_8', 1), { ...login, id: 'l_8', expiresAt: 1008 });
+  t.equal(logins.login('l_8', 1008), null, 'over');
+  logins.save({ ...login, id: 'l_8', expiresAt: 1008, done: ['totp'] });
+  t.same(logins.login('l_8', 1)!.done, ['totp']);
+  logins.save({ ...login, id: 'x', device: 'd_2' });
+  t.ok(logins.login('x', 1));
+  logins.remove('x');
+  t.equal(logins.login('x', 1), null);
+});
+
+t.test('nonces, gates and tokens', async t => {
+  const { logins } = new Desk().store;
+  t.equal(logins.useNonce('a', 100), true);
+  t.equal(logins.useNonce('a', 100), false);
+  t.same(logins.gate('account/u'), openGate);
+  const gate = { failures: 3, lastAt: 5, lockedUntil: 6, locks: 1 };
+  logins.saveGate('account/u', gate);
+  logins.saveGate('account/u', gate);
+  t.same(logins.gate('account/u'), gate);
+  logins.addToken('h', 'join', 'loc_1', { endpoint: 'g:1' }, 100);
+  t.equal(logins.useToken('h', 'enrol', 1), null, 'another kind');
+  t.equal(logins.useToken('h', 'join', 100), null, 'over');
+  t.same(logins.useToken('h', 'join', 1), { subject: 'loc_1', details: { endpoint: 'g:1' } });
+  t.equal(logins.useToken('h', 'join', 1), null, 'once');
+  logins.sweep(200);
+  t.equal(logins.useNonce('a', 300), true, 'forgotten when it could not be replayed any more');
+  t.same(logins.gate('account/u'), gate, 'attempts are remembered longer');
+  logins.sweep(3 * 86_400_000);
+  t.same(logins.gate('account/u'), openGate);
+});

@@ -1,0 +1,37 @@
+import t from 'tap';
+import { keyBytes } from '../../../src/core/store/people.ts';
+import { Desk } from '../../fixtures/memorystore.ts';
+
+t.test('users, factors and devices', async t => {
+  const { store } = new Desk();
+  const { people } = store;
+  people.addUser('u_1', 'ada', ['dev'], 1);
+  t.throws(() => people.addUser('u_2', 'ada', [], 1), /UNIQUE/);
+  t.match(people.userNamed('ada'), { id: 'u_1', groups: ['dev'], disabled: false, hasTotp: false });
+  people.changeUser('u_1', { groups: [], disabled: true });
+  t.match(people.user('u_1'), { groups: [], disabled: true });
+  people.changeUser('u_1', {});
+  t.equal(people.user('nobody'), undefined);
+  t.equal(people.totpSeed('u_1'), null);
+  people.setTotp('u_1', new Uint8Array(20).fill(7));
+  t.same(people.totpSeed('u_1'), new Uint8Array(20).fill(7));
+  t.equal(people.claimTotpStep('u_1', 5), true);
+  t.equal(people.claimTotpStep('u_1', 5), false);
+  t.equal(people.claimTotpStep('u_1', 4), false);
+  people.setTotp('u_1', new Uint8Array(20));
+  t.equal(people.user('u_1')!.totpStep, 0);
+  people.addDevice('d_1', 'u_1', 'laptop', 'KEY', 1);
+  t.throws(() => people.addDevice('d_2', 'u_1', 'other', 'KEY', 1), /UNIQUE/);
+  t.equal(people.deviceWithKey('KEY')!.id, 'd_1');
+  t.equal(people.devices('u_1').length, 1);
+  t.equal(people.devices().length, 1);
+  people.setDeviceDisabled('d_1', true);
+  t.equal(people.device('d_1')!.disabled, true);
+  people.removeUser('u_1');
+  t.equal(people.devices().length, 0, 'devices go with their user');
+  people.removeDevice('d_1');
+  t.same(people.users(), []);
+  t.equal(keyBytes('AA==').length, 1);
+  t.throws(() => keyBytes('?'));
+  t.notOk(JSON.stringify(store.db.all('SELECT * FROM users')).includes('7,7,7'));
+});

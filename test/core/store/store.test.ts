@@ -1,0 +1,38 @@
+import t from 'tap';
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { openStore } from '../../../src/core/store/store.ts';
+import { toHex } from '../../../src/util/bytes.ts';
+
+t.test('makes its keys once, and keeps them to itself', async t => {
+  const directory = join(t.testdir(), 'core');
+  const first = openStore(directory);
+  const key = toHex(first.signKey.publicKey);
+  first.people.addUser('u', 'ada', [], 1);
+  first.people.setTotp('u', new Uint8Array(20).fill(0x5a));
+  first.close();
+  const again = openStore(directory);
+  t.equal(toHex(again.signKey.publicKey), key);
+  t.same(again.people.totpSeed('u'), new Uint8Array(20).fill(0x5a));
+  again.close();
+  t.equal(statSync(directory).mode & 0o777, 0o700);
+  for (const file of ['core.db', 'store.key'])
+    t.equal(statSync(join(directory, file)).mode & 0o777, 0o600, file);
+  t.equal(
+    readFileSync(join(directory, 'core.db')).includes(Buffer.alloc(20, 0x5a)),
+    false,
+    'no seed in the clear',
+  );
+});
+
+t.test('a lost or wrong key file is said so, not replaced', async t => {
+  const directory = join(t.testdir(), 'core');
+  openStore(directory).close();
+  const key = join(directory, 'store.key');
+  writeFileSync(key, `${Buffer.alloc(32, 1).toString('base64')}\n`);
+  t.throws(() => openStore(directory), { code: 'wrong-store-key' });
+  writeFileSync(key, 'short');
+  t.throws(() => openStore(directory), { code: 'bad-store-key', exit: 2 });
+  rmSync(key);
+  t.throws(() => openStore(directory), { code: 'no-store-key', exit: 2 });
+});
