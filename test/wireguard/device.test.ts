@@ -477,3 +477,48 @@ t.test('D7 R1 the batch path keeps the same books as the one-packet path', async
   fast.run(6000);
   t.same(fast.bob.packets.at(-1), packet4(1, 2, 64, 5), 'staged, and sent under the new session');
 });
+
+t.test('R7 M7 the batch path and load by the door', async t => {
+  const pair = ready();
+  const { bob } = pair;
+  const { device } = bob;
+  const keypair = pair.alicePeer.current!;
+  t.equal(device.findKeypair(keypair.localIndex), keypair);
+  t.equal(device.findKeypair(keypair.localIndex ^ 1), null);
+  t.equal(device.acceptable(pair.now, keypair), true);
+  device.receivedData(pair.now, keypair, pair.alice.endpoint, 3, 300, true, bob);
+  t.match(pair.alicePeer, { lastDataReceivedAt: pair.now });
+  t.same([...device.peers()], [pair.alicePeer]);
+  t.equal(device.underLoad(pair.now), false);
+  device.noteHandshakeLoad(pair.now, 512);
+  t.equal(device.underLoad(pair.now), true);
+  t.equal(device.underLoad(pair.now + 1000), false);
+  device.handshakesPerSecond = 1;
+  pair.alice.device.expireSendKeys();
+  for (let i = 0; i < 3; i++) bob.udp(pair.alice.device.lastTimestamp, pair.alice.endpoint);
+  t.equal(device.underLoad(pair.now + 1000), false, 'malformed input is no load');
+});
+
+t.test('keepFresh can be turned on over a living session', async t => {
+  for (const side of ['alice', 'bob'] as const) {
+    const pair = new Pair();
+    pair.handshake();
+    pair.run(30_000);
+    const [host, peer] = side === 'alice' ? [pair.alice, pair.bobPeer] : [pair.bob, pair.alicePeer];
+    host.setPeer(peer.publicKey, { keepFresh: true });
+    host.setPeer(peer.publicKey, { keepFresh: true });
+    const due = side === 'alice' ? peer.current!.createdAt + 120_000 : peer.lastHandshakeAt + 150_000;
+    t.equal(peer.timers.at[5], due);
+    pair.run(due - pair.now - 5000);
+    pair.ping(pair.alice);
+    pair.ping(pair.bob);
+    pair.run(5100);
+    t.equal(pair.seen(1, side).length, side === 'alice' ? 2 : 1);
+    host.setPeer(peer.publicKey, { keepFresh: false });
+    t.equal(peer.timers.at[5], Infinity);
+  }
+  const host = new Host('host', 1);
+  const peer = host.setPeer(psk(1), { keepFresh: true });
+  t.equal(peer.timers.at[5], Infinity, 'nothing to keep fresh yet');
+  t.equal(host.device.startHandshake(host.now, psk(1), host), false, 'and nothing to start while down');
+});

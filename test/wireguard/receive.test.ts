@@ -500,3 +500,62 @@ t.test('E2 the local address a packet came to is kept as source', async t => {
   t.match(pair.alicePeer.endpoint, { sourceFamily: 4, sourceInterface: 3 });
   t.equal(pair.bob.countEvents('endpoint-changed'), 0, 'the peer itself has not moved');
 });
+
+t.test('keepFresh: confirmation is repeated until heard, a listener renews at once when due', async t => {
+  const pair = new Pair({ alice: { keepFresh: true } });
+  pair.handshake();
+  const confirmations = (): number => pair.seen(4, 'alice').length;
+  pair.run(40_000);
+  t.equal(
+    confirmations(),
+    1 + 5,
+    'data, then 1, 3, 7, 15 and 31 s; bob only answered under the new key at 10 s',
+  );
+  pair.run(119_000 - 40_100);
+  pair.eve.length = 0;
+  pair.ping(pair.bob);
+  pair.run(500);
+  t.equal(pair.seen(1).length, 0);
+  pair.bobPeer.timers.at[5] = Infinity;
+  pair.run(1000);
+  pair.ping(pair.bob);
+  pair.run(500);
+  t.equal(pair.seen(1, 'alice').length, 1);
+
+  const heard = new Pair({ alice: { keepFresh: true } });
+  heard.handshake();
+  heard.ping(heard.bob);
+  heard.run(9000);
+  t.equal(heard.seen(4, 'alice').length, 1, 'nothing is repeated to somebody we hear');
+});
+
+t.test('P6 P8 disagreement about the PSK is reported once per initiation', async t => {
+  const pair = new Pair({ alice: { presharedKey: new Uint8Array(32).fill(1) }, weather: { duplicate: 1 } });
+  pair.ping();
+  pair.run(4000);
+  t.equal(pair.seen(2).length, 1);
+  t.equal(pair.alice.countEvents('psk-mismatch'), 1);
+  t.equal(pair.bobPeer.handshake.state, 'created-initiation', 'the genuine response could still come');
+  pair.run(11_000);
+  t.equal(pair.bob.countEvents('handshake-unconfirmed'), 0);
+  pair.bobPeer.presharedKey.fill(0);
+  pair.run(20_000);
+  t.equal(pair.alice.countEvents('handshake-complete'), 1);
+  t.equal(pair.bobPeer.mismatches, 0);
+});
+
+t.test('handshake-unconfirmed: three answers in 20 s, without cookies', async t => {
+  const lost = new Pair();
+  lost.filter = seen => seen.type === 2;
+  lost.ping();
+  lost.run(9000);
+  t.equal(lost.bob.countEvents('handshake-unconfirmed'), 0);
+  lost.run(3000);
+  t.equal(lost.bob.countEvents('handshake-unconfirmed'), 1);
+  const cookies = new Pair({ device: { handshakesPerSecond: 0 } });
+  cookies.filter = seen => seen.type === 2;
+  cookies.ping();
+  cookies.run(60_000);
+  t.ok(cookies.seen(2).length >= 3);
+  t.equal(cookies.bob.countEvents('handshake-unconfirmed'), 0);
+});

@@ -387,3 +387,56 @@ t.test('H10 without a private key nothing is sent until there is one', async t =
   pair.run(1000);
   t.equal(pair.eve.length, 0);
 });
+
+t.test('P6 the back-off spares a living session and doubles without one', async t => {
+  const wrong = (n: number) => ({ presharedKey: new Uint8Array(32).fill(n) });
+  const pair = ready();
+  pair.alice.setPeer(pair.bob.publicKey, wrong(1));
+  pair.alice.device.startHandshake(pair.now, pair.bob.publicKey, pair.alice);
+  pair.run(60_000);
+  t.ok(pair.bobPeer.mismatches > 8);
+  t.equal(pair.bobPeer.holdUntil, -Infinity, 'while a session lives every attempt counts');
+  for (let i = 0; i < 30; i++) {
+    pair.ping();
+    pair.run(5000);
+  }
+  t.ok(pair.bobPeer.holdUntil > pair.now - 60_000);
+
+  const without = new Pair({ alice: wrong(1) });
+  without.ping();
+  without.run(200_000);
+  const at = without.seen(1).map(s => s.at);
+  const gaps = at.slice(1).map((time, i) => Math.round((time - at[i]!) / 5000));
+  t.same(gaps.slice(0, 5), [1, 2, 4, 8, 12], `${gaps}`);
+  without.bobPeer.holdUntil = without.now + 50_000;
+  t.ok(without.alice.device.startHandshake(without.now, without.bob.publicKey, without.alice));
+  t.equal(without.seen(1).at(-1)!.at, without.now, 'an explicit request does not wait');
+});
+
+t.test('failed handshake sends are errors, not bytes', async t => {
+  const pair = new Pair();
+  pair.alice.sendFails = true;
+  pair.ping();
+  t.match(pair.bobPeer, { txBytes: 0, txErrors: 1 });
+  pair.alice.sendFails = false;
+  pair.run(6000);
+  t.equal(pair.bob.packets.length, 1, 'the retry gets through');
+  pair.bobPeer.current!.canSend = false;
+  pair.ping();
+  pair.alice.onDatagram = null;
+  pair.alice.sendFails = true;
+  pair.bobPeer.current!.canSend = true;
+  pair.alice.device.setPeer(pair.now, pair.bob.publicKey, {}, pair.alice);
+  t.equal(pair.bobPeer.staged.size, 0, 'what fails on the way out is not staged again');
+});
+
+t.test('a low-order ephemeral of the initiator ends in silence', async t => {
+  const pair = new Pair();
+  pair.filter = () => true;
+  pair.ping();
+  const { handshake } = pair.alicePeer;
+  handshake.state = 'zeroed';
+  pair.bob.udp(pair.seen(1)[0]!.bytes, pair.alice.endpoint);
+  t.equal(pair.seen(2).length, 1);
+  t.equal(handshake.state, 'zeroed');
+});
