@@ -63,6 +63,26 @@ if (!(chacha instanceof Chacha)) {
     aead.destroy();
   });
 
+  t.test('a handshake field, both ways', async t => {
+    const key = pool.take(secret);
+    const at = libc.arena.alloc(128);
+    const additional = new Uint8Array(16).fill(1);
+    const plain = new Uint8Array(32).fill(2);
+    u8.fill(0, at, at + 128);
+    u8.set(additional, at);
+    u8.set(plain, at + 16);
+    u8[at + 48] = 16;
+    u8[at + 56] = 32;
+    const box = { at, bytes: 64, text: at + 16, textBytes: 32 };
+    chacha.handshake(key.word, box, true);
+    const sealed = Buffer.concat([u8.slice(at + 16, at + 48), chacha.tag]);
+    t.ok(equalBytes(sealed, opensslSeal(secret, new Uint8Array(12), plain, additional)));
+    chacha.handshake(key.word, box, false);
+    t.ok(equalBytes(u8.slice(at + 16, at + 48), plain));
+    t.ok(equalBytes(chacha.tag, sealed.subarray(32)), 'the same tag from the other side');
+    pool.give(key);
+  });
+
   t.test('a destroyed key', async t => {
     const aead = new ChachaAead(chacha, pool, secret);
     aead.destroy();

@@ -1,5 +1,5 @@
-// X25519 by both of OpenSSL's doors. RFC vectors and low-order points are in openssl.test.ts; here the door that suite does
-// not take on an official Node, and that a refusal leaves no error for node:crypto to trip over.
+// X25519 by both of OpenSSL's doors, whichever the provider would take: the RFC's vectors, low-order points, and no error
+// left behind for node:crypto to trip over.
 
 import t from 'tap';
 import { createHash } from 'node:crypto';
@@ -13,11 +13,20 @@ const ffi = await loadFfi();
 const libc = libcOver(ffi);
 type Multiply = { scalar: string; point: string; out: string };
 
-t.test('EVP_PKEY agrees with the RFC', async t => {
-  const curve = findCurve(libc, {
-    symbol: (name, parameters, result) =>
-      /x25519/i.test(name) ? null : ffi.symbol(name, parameters, result),
-  })!;
+const viaPkey = findCurve(libc, {
+  symbol: (name, parameters, result) => (/x25519/i.test(name) ? null : ffi.symbol(name, parameters, result)),
+})!;
+
+t.test('both agree with the RFC and with each other', async t => {
+  const curve = viaPkey;
+  const direct = findCurve(libc, ffi)!;
+  const [a, b] = [new Uint8Array(32), new Uint8Array(32)];
+  direct.publicKey(a, new Uint8Array(32).fill(0x48));
+  curve.publicKey(b, new Uint8Array(32).fill(0x48));
+  t.strictSame(a, b);
+  t.ok(direct.sharedSecret(a, new Uint8Array(32).fill(0x50), b));
+  t.ok(curve.sharedSecret(b, new Uint8Array(32).fill(0x50), b));
+  t.strictSame(a, b);
   const out = new Uint8Array(32);
   for (const { scalar, point, out: expected } of vectors<{ multiply: Multiply[] }>('rfc7748.json').multiply) {
     t.ok(curve.sharedSecret(out, hex(scalar), hex(point)));

@@ -4,6 +4,7 @@ import t from 'tap';
 import { loadFfi } from '../../src/platform/ffi/ffi.ts';
 import type { Ffi } from '../../src/platform/ffi/ffi.ts';
 import { EvpAead, findEvp } from '../../src/platform/evp.ts';
+import { opensslSeal } from '../fixtures/crypto-suite.ts';
 import { libcOver } from '../fixtures/native.ts';
 
 const ffi = await loadFfi();
@@ -29,6 +30,31 @@ t.test('libraries that cannot', async t => {
   const evp = findEvp(libc, with_('EVP_CIPHER_CTX_ctrl', 0))!;
   t.throws(() => new EvpAead(evp, secret, word).seal(4096, 16, 1), /failed to seal/);
   t.throws(() => evp.context(new Uint8Array(31), true), /32 bytes/);
+});
+
+t.test('a handshake field, both ways', async t => {
+  const evp = findEvp(libc, ffi)!;
+  const { u8 } = libc.arena;
+  const at = libc.arena.alloc(128);
+  const [additional, text] = [
+    { at, bytes: 16 },
+    { at: at + 32, bytes: 32 },
+  ];
+  u8.fill(5, at, at + 64);
+  t.ok(evp.handshake(secret, true, additional, text));
+  const sealed = u8.slice(at + 32, at + 80);
+  const expected = opensslSeal(
+    secret,
+    new Uint8Array(12),
+    new Uint8Array(32).fill(5),
+    new Uint8Array(16).fill(5),
+  );
+  t.strictSame(sealed, expected);
+  t.ok(evp.handshake(secret, false, additional, text));
+  t.equal(u8[at + 32], 5);
+  u8.set(sealed, at + 32);
+  u8[at] = 4;
+  t.notOk(evp.handshake(secret, false, additional, text));
 });
 
 t.test('a forged packet leaves nothing behind, a destroyed key works no more', async t => {

@@ -38,6 +38,61 @@ t.test('options and addresses report errors', async t => {
   t.equal(libc.socket(c.AF_INET, 77, 0), -c.EINVAL);
 });
 
+t.test('the calls of the packet path', async t => {
+  const { iovec, timespec, msghdr } = libc.layout;
+  const data = arena.alloc(64);
+  const iov = arena.alloc(2 * iovec.bytes);
+  const zero = libc.open('/dev/zero', c.O_RDWR);
+  libc.setIovec(iov, data, 8);
+  libc.setIovec(iov + iovec.bytes, data + 32, 8);
+  arena.u8.fill(9, data, data + 64);
+  t.equal(libc.readv(ffi.word(zero), iov, 2), 16);
+  t.strictSame(
+    [arena.u8[data + 7], arena.u8[data + 8], arena.u8[data + 39], arena.u8[data + 40]],
+    [0, 9, 0, 9],
+  );
+  t.equal(libc.writev(ffi.word(zero), iov, 2), 16);
+  t.equal(libc.write(ffi.word(zero), data, 5), 5);
+  libc.close(zero);
+
+  const event = libc.eventfd(c.EFD_NONBLOCK);
+  arena.view.setBigUint64(data, 1n, true);
+  t.equal(libc.write8(ffi.word(event), data), 8);
+  arena.view.setInt32(data, event, true);
+  arena.view.setUint32(data + 4, c.POLLIN, true);
+  t.equal(libc.ppoll(data, 1, -1), 1, 'no time limit');
+  libc.close(event);
+  const timeout = arena.alloc(timespec.bytes);
+  arena.u8.fill(0, timeout, timeout + timespec.bytes);
+  t.equal(libc.ppoll(data, 0, timeout), 0);
+  t.equal(libc.clockGettime(ffi.word(c.CLOCK_BOOTTIME), timeout), 0);
+  t.ok(arena.view.getUint32(timeout, true) > 0);
+  t.equal(libc.clockGettime(ffi.word(99), timeout), -c.EINVAL);
+
+  const socket = libc.socket(c.AF_INET, c.SOCK_DGRAM | c.SOCK_NONBLOCK, 0);
+  const name = arena.alloc(16);
+  arena.u8.fill(0, name, name + 16);
+  arena.view.setUint16(name, c.AF_INET, true);
+  arena.u8.set([127, 0, 0, 1], name + 4);
+  t.equal(libc.bind(socket, name, 16), 0);
+  t.equal(libc.getsockname(socket, name, 16), 16);
+  t.ok(arena.view.getUint16(name + 2) > 0);
+  t.equal(libc.setOption(socket, c.SOL_SOCKET, c.SO_RCVBUF, 8192), 0);
+  t.ok(libc.option(socket, c.SOL_SOCKET, c.SO_RCVBUF) >= 8192);
+  const header = arena.alloc(msghdr.bytes);
+  arena.u8.fill(0, header, header + msghdr.bytes);
+  libc.setPointer(header + msghdr.name, name);
+  libc.setSize(header + msghdr.nameLength, 16);
+  libc.setPointer(header + msghdr.iov, iov);
+  libc.setSize(header + msghdr.iovLength, 2);
+  t.equal(libc.sendmsg(ffi.word(socket), header), 16);
+  t.equal(libc.recvmsg(ffi.word(socket), header), 16);
+  t.equal(libc.recvmsg(ffi.word(socket), header), -c.EAGAIN);
+  t.equal(libc.ioctl(socket, c.TUNGETIFF, data), -25, 'ENOTTY');
+  t.equal(libc.ioctlValue(socket, c.TUNSETPERSIST, 1), -25);
+  libc.close(socket);
+});
+
 t.test('errno is that of the call just made, whatever the collector does', async t => {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
