@@ -20,13 +20,14 @@ function unsigned(value: number): number[] {
 
 /** Signed LEB128 of an integer below 2^53 in size. */
 function signed(value: number): number[] {
-  for (const bytes: number[] = []; ;) {
+  const bytes: number[] = [];
+  for (let more = true; more;) {
     const byte = ((value % 128) + 128) % 128;
     value = Math.floor(value / 128);
-    const done = (value === 0 && byte < 64) || (value === -1 && byte >= 64);
-    bytes.push(byte | (done ? 0 : 128));
-    if (done) return bytes;
+    more = !(value === 0 && byte < 64) && !(value === -1 && byte >= 64);
+    bytes.push(more ? byte | 128 : byte);
   }
+  return bytes;
 }
 
 /** Code after code. */
