@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { ask } from '../../src/client/socket.ts';
 import { Store } from '../../src/client/state.ts';
 import { askCore, socketPath } from '../../src/core/socket.ts';
-import { now, run, until, World } from './world.ts';
+import { Hopeless, now, run, until, World } from './world.ts';
 import type { Actor, Finished } from './world.ts';
 import { selfSigned } from './certificate.ts';
 import { stepNow, totp } from './totp.ts';
@@ -401,7 +401,8 @@ export class Stage {
 
   #mustRun(...actors: (Actor | null)[]): void {
     for (const actor of actors)
-      if (actor !== null && !actor.isRunning) throw new Error(`${actor.name} has ended: ${actor.lastWords}`);
+      if (actor !== null && !actor.isRunning)
+        throw new Hopeless(`${actor.name} has ended: ${actor.lastWords}`);
   }
 
   #actor(name: string, space: string, args: string[]): Actor {

@@ -22,6 +22,9 @@ export function sleep(ms: number): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, ms));
 }
 
+/** Thrown inside of `until` when waiting on is no use. */
+export class Hopeless extends Error {}
+
 /** Polls until `holds` gives a value other than null, undefined or false; names what it waited for when it never does. */
 export async function until<T>(
   what: string,
@@ -36,6 +39,7 @@ export async function until<T>(
       const value = await holds();
       if (value !== null && value !== undefined && value !== false) return value;
     } catch (error) {
+      if (error instanceof Hopeless) throw error;
       reason = `: ${error instanceof Error ? error.message : String(error)}`;
     }
     if (now() > deadline) throw new Error(`waited ${timeoutMs} ms in vain for ${what}${reason}`);
