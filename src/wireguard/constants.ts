@@ -38,6 +38,8 @@ export const rekeyAfterMessages: number = 2 ** 52;
 export const rejectAfterMessages: number = 2 ** 53 - 2 ** 16;
 /** Handshake messages a second that pass mac1 before cookies are demanded, when nobody set another budget (M12). */
 export const defaultHandshakesPerSecond = 512;
+/** The same without native X25519, where one handshake costs milliseconds. */
+export const portableHandshakesPerSecond = 50;
 /** Repeated disagreement about the PSK, with no session alive, slows initiations down to one in this time (P6). */
 export const maxMismatchHoldMs = 60_000;
 /** A peer to be kept fresh: the responder of a session helps out with an initiation of its own at this age. */

@@ -69,7 +69,9 @@ export class Device {
     this.#shared = new Shared(options.arena, options.crypto, options.random, options.wallMs, {
       mtu: c.defaultMtu,
       maxStagedBytes: options.maxStagedBytes ?? c.defaultMaxStagedBytes,
-      handshakesPerSecond: options.handshakesPerSecond ?? c.defaultHandshakesPerSecond,
+      handshakesPerSecond:
+        options.handshakesPerSecond ??
+        (options.crypto.name === 'stablelib' ? c.portableHandshakesPerSecond : c.defaultHandshakesPerSecond),
       ...(options.initialTimestamp && { initialTimestamp: options.initialTimestamp }),
     });
     this.#sender = new Sender(this.#shared);
