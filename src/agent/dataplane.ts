@@ -21,6 +21,7 @@ import { ReceiveSlot } from '../platform/udp.ts';
 import { stablelibProvider } from '../wireguard/crypto.ts';
 import { Device } from '../wireguard/device.ts';
 import { Endpoint } from '../wireguard/endpoint.ts';
+import { wasmProvider } from '../wireguard/wasm/chachapoly.ts';
 import { Counters } from './counters.ts';
 import { Gate } from './gate.ts';
 import type { DataplaneOptions, DataplaneSeed } from './link.ts';
@@ -44,12 +45,14 @@ export class Dataplane {
   readonly #sockets: Sockets;
   readonly #device: Device;
   readonly #segmenter: Segmenter;
+  readonly #batch: SendBatch;
   readonly #counters: Counters;
   readonly #gate: Gate;
   readonly #loop: Loop;
   readonly #wakeBit: number;
   readonly #tunBit: number;
-  readonly #netlinkBit: number;
+  readonly #linkBit: number;
+  readonly #routeBit: number;
 
   private constructor(seed: DataplaneSeed, libc: Libc, memory: WebAssembly.Memory) {
     const { options } = seed;
@@ -57,7 +60,9 @@ export class Dataplane {
     this.#port = seed.port;
     this.#clock = new Clock(libc);
     this.#counters = new Counters();
-    const crypto = chooseCrypto(libc, stablelibProvider(arena), options.crypto ?? 'auto');
+    const crypto = chooseCrypto(libc, stablelibProvider(arena), options.crypto, () => [
+      wasmProvider(arena, memory),
+    ]);
     this.#tun = openInterface(libc, options);
     const offload = options.offload !== 'off';
 
@@ -67,7 +72,8 @@ export class Dataplane {
     this.#tunBit = this.#poller.add(this.#tun.fd);
     this.#sockets = new Sockets(libc, this.#poller, offload);
     this.#netlink = new Netlink(libc);
-    this.#netlinkBit = this.#poller.add(this.#netlink.watchLinks());
+    this.#linkBit = this.#poller.add(this.#netlink.watchLinks());
+    this.#routeBit = this.#poller.add(this.#netlink.watchRoutes());
 
     this.#device = new Device({
       arena,
@@ -80,7 +86,7 @@ export class Dataplane {
     const mtu = options.mtu ?? defaultMtu;
     this.#segmenter = new Segmenter(arena, checksum, mtu);
     this.#device.mtu = mtu;
-    const batch = new SendBatch(arena);
+    this.#batch = new SendBatch(arena);
     const coalescer = new Coalescer(arena, checksum, {
       base: libc.base,
       pointerBytes: libc.ffi.pointerBytes,
@@ -106,7 +112,7 @@ export class Dataplane {
       tun: this.#tun,
       sockets: this.#sockets,
       slot: new ReceiveSlot(libc, new Endpoint()),
-      batch,
+      batch: this.#batch,
       segmenter: this.#segmenter,
       coalescer,
       unreachable: new Unreachable(arena, checksum),
@@ -149,7 +155,8 @@ export class Dataplane {
       const { v4, v6, bit4, bit6 } = this.#sockets;
       if ((mask & (1 << bit4)) !== 0 && v4 !== null) this.#loop.inbound(now, v4);
       if ((mask & (1 << bit6)) !== 0 && v6 !== null) this.#loop.inbound(now, v6);
-      if ((mask & (1 << this.#netlinkBit)) !== 0 && !this.#followLink(now)) break;
+      if ((mask & (1 << this.#linkBit)) !== 0 && !this.#followLink(now)) break;
+      if ((mask & (1 << this.#routeBit)) !== 0) this.#forgetSources();
       now = this.#clock.bootMs();
       gate.poll(now);
       if (now - started > this.#counters.loopLagMs) this.#counters.loopLagMs = now - started;
@@ -186,14 +193,21 @@ export class Dataplane {
     }
     if (link.isUp && !this.#device.isUp) {
       const errno = this.#gate.up(now);
+      if (errno === 0) this.#batch.maxSegments = this.#sockets.maxSegments;
       if (errno < 0)
         this.#log('error', `cannot open UDP port ${this.#sockets.port}: in use; choose another listen port`);
     } else if (!link.isUp && this.#device.isUp) this.#gate.down(now);
     return true;
   }
 
+  /** Routes or addresses changed: the next packet of each peer tells anew where it reaches us (E2). */
+  #forgetSources(): void {
+    this.#netlink.drainRoutes();
+    for (const peer of this.#device.peers()) peer.endpoint.clearSource();
+  }
+
   #offloads(): string[] {
-    const { tun } = { tun: this.#tun.offloads };
+    const tun = this.#tun.offloads;
     const udp = this.#sockets.v4 ?? this.#sockets.v6;
     const names = Object.entries(tun).flatMap(([name, on]) => (on ? [name] : []));
     if (udp?.gso === true) names.push('gso');

@@ -35,6 +35,11 @@ export class Sockets {
     return family === 4 ? this.v4 : family === 6 ? this.v6 : null;
   }
 
+  /** Segments that one send of either socket may carry. */
+  get maxSegments(): number {
+    return Math.min(this.v4?.maxSegments ?? Infinity, this.v6?.maxSegments ?? Infinity);
+  }
+
   /** 0 or a negative errno. */
   bind(): number {
     this.close();

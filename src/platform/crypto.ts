@@ -19,13 +19,14 @@ export type CryptoChoice = { readonly provider: CryptoLike; readonly candidates:
 
 /**
  * `wanted`: 'auto' takes the fastest that is right; a name ('openssl-raw', 'openssl-evp', the fallback's) that one.
- * `portable`: other providers on the same arena (WebAssembly), which compete after OpenSSL's and are tested alike.
+ * `portable` makes other providers on the same arena (WebAssembly). They are tested alike, but made only when OpenSSL offers
+ * nothing that works, or when `wanted` is not one of its names: making them costs start-up time.
  */
 export function chooseCrypto(
   libc: Libc,
   fallback: CryptoLike,
   wanted = 'auto',
-  portable: readonly CryptoLike[] = [],
+  portable: () => readonly CryptoLike[] = () => [],
 ): CryptoLike {
   return compareCrypto(libc, fallback, wanted, portable).provider;
 }
@@ -35,22 +36,24 @@ export function compareCrypto(
   libc: Libc,
   fallback: CryptoLike,
   wanted = 'auto',
-  portable: readonly CryptoLike[] = [],
+  portable: () => readonly CryptoLike[] = () => [],
 ): CryptoChoice {
   const candidates: CryptoCandidate[] = [];
   let best: CryptoLike | null = null;
   let bestCost = Infinity;
-  const all = wanted === fallback.name ? [] : [...opensslProviders(libc), ...portable];
-  for (const provider of all) {
-    if (wanted !== 'auto' && provider.name !== wanted) continue;
-    const failure = selfTest(libc, provider, fallback);
-    const seal64 = failure === null ? measure(libc, provider, 64) : NaN;
-    const seal1440 = failure === null ? measure(libc, provider, 1440) : NaN;
-    candidates.push({ name: provider.name, seal64, seal1440, failure });
-    // The first is the likely best: a busy machine must not let a later one win by chance.
-    if (seal64 + seal1440 < bestCost * 0.9) {
-      best = provider;
-      bestCost = seal64 + seal1440;
+  for (const offer of [() => opensslProviders(libc), portable]) {
+    if (best !== null || wanted === fallback.name) break;
+    for (const provider of offer()) {
+      if (wanted !== 'auto' && provider.name !== wanted) continue;
+      const failure = selfTest(libc, provider, fallback);
+      const seal64 = failure === null ? measure(libc, provider, 64) : NaN;
+      const seal1440 = failure === null ? measure(libc, provider, 1440) : NaN;
+      candidates.push({ name: provider.name, seal64, seal1440, failure });
+      // The first is the likely best: a busy machine must not let a later one win by chance.
+      if (seal64 + seal1440 < bestCost * 0.9) {
+        best = provider;
+        bestCost = seal64 + seal1440;
+      }
     }
   }
   if (best === null && wanted !== 'auto' && wanted !== fallback.name) {
