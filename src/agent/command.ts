@@ -3,6 +3,7 @@
 // starts it again.
 
 import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { Arena } from '../util/arena.ts';
 import { errorText, PlainError } from '../util/errors.ts';
 import { Clock } from '../platform/clock.ts';
@@ -11,9 +12,14 @@ import { Libc } from '../platform/libc.ts';
 import { createLog, type Log } from '../platform/log.ts';
 import { Netlink } from '../platform/netlink.ts';
 import { type AgentConfig, defaultFile, loadConfig } from './config.ts';
+import { becomeUser } from './droproot.ts';
 import { Gateway, type Host } from './gateway.ts';
 import { startDataplane } from './link.ts';
+import { datagramSender, monotonicClock, Notify } from './notify.ts';
 import { agentOptions, type Option, optionNames } from './schema.ts';
+import { ubusSocket } from './ubus.ts';
+import { BusObject } from './ubusobject.ts';
+import { uciFile } from './uciconfig.ts';
 
 export interface AgentProcess {
   readonly environment: Record<string, string | undefined>;
@@ -41,30 +47,46 @@ export async function run(args: readonly string[], process: AgentProcess = thisP
   for (const line of warnings.splice(0)) log.warn(line);
 
   let gateway: Gateway | null = null;
+  let notify: Notify | null = null;
   let signalled = false;
   const onStop = (signal: NodeJS.Signals): void => {
     signalled = true;
+    notify?.stopping();
     gateway?.stop(`signal ${signal}`);
   };
   const onReload = (): void => {
+    notify?.reloading();
     try {
       config = { ...read(), join_token: config.join_token };
       for (const line of warnings.splice(0)) log.warn(line);
       current = logOf(config, process);
-      gateway?.reload(config).catch((error: unknown) => log.error('reload', { why: errorText(error) }));
+      gateway
+        ?.reload(config)
+        .catch((error: unknown) => log.error('reload', { why: errorText(error) }))
+        .finally(() => notify?.ready('configuration reloaded'));
     } catch (error) {
       log.error(`the new configuration is not used: ${errorText(error)}`);
+      notify?.ready('the new configuration is not used');
     }
   };
   const handlers = { SIGTERM: onStop, SIGINT: onStop, SIGHUP: onReload } as const;
   for (const [signal, handler] of Object.entries(handlers)) globalThis.process.on(signal, handler);
   try {
+    becomeUser(config.user);
     const host = await process.host(config);
+    notify = host.notify ?? null;
     await Gateway.start(config, log, host, started => {
       gateway = started;
       if (signalled) started.stop('signal');
     });
-    await gateway!.finished();
+    const running = gateway!;
+    notify?.ready('up');
+    notify?.watch(
+      () => running.isWell(),
+      () => void tellStatus(running, notify),
+    );
+    const bus = openBus(config, running, log, onReload);
+    await running.finished().finally(() => bus?.close());
     return signalled ? 0 : 1;
   } catch (error) {
     if (signalled && error instanceof PlainError && error.code === 'stopped') return 0;
@@ -72,6 +94,27 @@ export async function run(args: readonly string[], process: AgentProcess = thisP
   } finally {
     for (const [signal, handler] of Object.entries(handlers)) globalThis.process.off(signal, handler);
   }
+}
+
+/** The object on OpenWrt's bus, where there is a bus. */
+function openBus(config: AgentConfig, gateway: Gateway, log: Log, reload: () => void): BusObject | null {
+  if (config.ubus === 'off' || !existsSync(dirname(ubusSocket))) return null;
+  return new BusObject(
+    {
+      report: () => gateway.report(),
+      logout: session => gateway.logout(session),
+      onSession: listener => gateway.onSession(listener),
+      reload,
+    },
+    log,
+  );
+}
+
+async function tellStatus(gateway: Gateway, notify: Notify | null): Promise<void> {
+  const report = await gateway.report().catch(() => null);
+  if (report === null) return;
+  const { sessions, core } = report;
+  notify?.status(`${sessions.length} sessions, Core ${core.connected ? 'connected' : 'away'}`);
 }
 
 /** Every option, from the schema. */
@@ -82,13 +125,19 @@ function usage(): string {
       option.secret === true ? `SALLYPORT_${name.toUpperCase()}_FILE` : `--${name.replaceAll('_', '-')}`;
     return `  ${how.padEnd(28)} ${option.about}; for example ${option.example}`;
   });
-  return `usage: sallyport agent --config FILE [--OPTION VALUE ...]\n${lines.join('\n')}\n`;
+  return `usage: sallyport agent --config FILE | --uci FILE [--section NAME] [--OPTION VALUE ...]\n${lines.join('\n')}\n`;
 }
 
 function withDefaultFile(args: readonly string[], { environment }: AgentProcess): readonly string[] {
   const isNamed =
-    args.some(arg => arg === '--config' || arg.startsWith('--config=')) || environment['SALLYPORT_CONFIG'];
-  return isNamed || !existsSync(defaultFile) ? args : ['--config', defaultFile, ...args];
+    args.some(arg => /^--(config|uci)(=|$)/.test(arg)) ||
+    environment['SALLYPORT_CONFIG'] ||
+    environment['SALLYPORT_UCI'];
+  if (isNamed) return args;
+  const file = existsSync(defaultFile) ? ['--config', defaultFile] : [];
+  // OpenWrt: root without a jail reads UCI itself; a jailed agent is given a copy by the init script.
+  const uci = existsSync(uciFile) ? ['--uci', uciFile] : [];
+  return [...file, ...uci, ...args];
 }
 
 function logOf(config: AgentConfig, { environment, write }: AgentProcess): Log {
@@ -126,6 +175,12 @@ function thisProcess(): AgentProcess {
         kernel: config.configure_link ? new Netlink(libc) : null,
         bootMs: () => clock.bootMs(),
         wallMs: () => clock.wallMs(),
+        notify: Notify.of({
+          environment: process.env,
+          send: datagramSender(libc),
+          monotonicUs: monotonicClock(libc),
+          pid: process.pid,
+        }),
       };
     },
   };

@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { parse as parseToml, TomlError } from 'smol-toml';
 import { readSecret } from '../platform/secrets.ts';
 import { errorText, usageError } from '../util/errors.ts';
+import { readUci } from './uciconfig.ts';
 import {
   type AgentSettings,
   agentOptions,
@@ -47,8 +48,14 @@ export function loadConfig(sources: ConfigSources): AgentConfig {
   checkEnvironment(sources.environment, problems);
   const order = [flags.source, environmentSource(sources.environment)];
   if (toml !== null) order.push(toml.source);
-  if (sources.uci !== undefined)
-    order.push(textSource(sources.uci.values, name => `${sources.uci!.origin}: ${name}`));
+  const uciPath = flags.uci ?? sources.environment['SALLYPORT_UCI'];
+  const section = flags.section ?? sources.environment['SALLYPORT_SECTION'] ?? null;
+  const uci =
+    sources.uci ??
+    (uciPath === undefined || uciPath === ''
+      ? undefined
+      : readUci(uciPath, section, sources.warn, sources.readFile));
+  if (uci !== undefined) order.push(textSource(uci.values, name => `${uci.origin}: ${name}`));
 
   const settings: Record<string, unknown> = {};
   for (const name of optionNames) {
@@ -62,7 +69,7 @@ export function loadConfig(sources: ConfigSources): AgentConfig {
     else problems.push(`${source.at(name)}: expected ${parsed.expected}; for example ${option.example}`);
   }
   if (problems.length === 0)
-    readToken(settings, sources, toml?.values['join_token'] ?? sources.uci?.values['join_token'], problems);
+    readToken(settings, sources, toml?.values['join_token'] ?? uci?.values['join_token'], problems);
   if (problems.length === 0) checkTogether(settings as AgentSettings, problems);
   if (settings['name'] === '') settings['name'] = hostname().slice(0, 100);
   if (problems.length > 0) throw usageError('config', problems.join('\n'));
@@ -117,9 +124,15 @@ function readToken(
   else settings['join_token'] = token;
 }
 
-function parseFlags(args: readonly string[], problems: string[]): { source: Source; file: string | null } {
+/** Flags that name where options stand; they are no options themselves. */
+const placeFlags: readonly string[] = ['config', 'uci', 'section'];
+
+function parseFlags(
+  args: readonly string[],
+  problems: string[],
+): { source: Source; file: string | null; uci: string | null; section: string | null } {
   const values: Partial<Record<OptionName, string>> = {};
-  let file: string | null = null;
+  const places: Record<string, string> = {};
   for (let i = 0; i < args.length; i++) {
     const match = /^--([a-z0-9][a-z0-9-]*)(?:=(.*))?$/s.exec(args[i]!);
     if (match === null) {
@@ -128,25 +141,31 @@ function parseFlags(args: readonly string[], problems: string[]): { source: Sour
     }
     const [, flag, inline] = match;
     const name = flag!.replaceAll('-', '_');
-    if (name !== 'config' && !isOption(name)) {
+    const isPlace = placeFlags.includes(name);
+    if (!isPlace && !isOption(name)) {
       problems.push(`--${flag}: unknown option${suggestion(name, word => `--${word.replaceAll('_', '-')}`)}`);
       if (inline === undefined && args[i + 1]?.startsWith('--') === false) i++;
       continue;
     }
-    if (name !== 'config' && (agentOptions[name] as Option<unknown>).secret === true) {
+    if (!isPlace && (agentOptions[name as OptionName] as Option<unknown>).secret === true) {
       problems.push(
-        `--${flag}: a secret on the command line shows in ps; use ${variableOf(name)}_FILE=/path`,
+        `--${flag}: a secret on the command line shows in ps; use ${variableOf(name as OptionName)}_FILE=/path`,
       );
       if (inline === undefined) i++;
       continue;
     }
     const value = inline ?? args[++i];
     if (value === undefined) problems.push(`--${flag}: a value is missing`);
-    else if (name === 'config') file = value;
-    else values[name] = value;
+    else if (isPlace) places[name] = value;
+    else values[name as OptionName] = value;
   }
   const source = textSource(values, name => `--${name.replaceAll('_', '-')} ${values[name]}`);
-  return { source, file };
+  return {
+    source,
+    file: places['config'] ?? null,
+    uci: places['uci'] ?? null,
+    section: places['section'] ?? null,
+  };
 }
 
 function environmentSource(environment: Readonly<Record<string, string | undefined>>): Source {

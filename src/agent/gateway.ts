@@ -7,7 +7,7 @@ import type { AgentConfig as CoreAgentConfig } from '../control/messages.ts';
 import { backoffMs } from '../control/channel.ts';
 import type { LocalPolicy } from '../control/grant.ts';
 import type { Log } from '../platform/log.ts';
-import { wipe } from '../util/bytes.ts';
+import { toBase64, toHex, wipe } from '../util/bytes.ts';
 import { errorText, PlainError, usageError } from '../util/errors.ts';
 import { Admission } from './admission.ts';
 import { type AgentConfig, fixedChanges } from './config.ts';
@@ -27,6 +27,7 @@ import type { IpPrefix } from './ip.ts';
 import type { DeviceState, Link, SessionEvent } from './messages.ts';
 import { metricsText } from './metrics.ts';
 import { type Kernel, Network } from './network.ts';
+import type { Notify } from './notify.ts';
 import { type RecentEnd, statusReport, type StatusReport } from './report.ts';
 import { hostAddress } from './schema.ts';
 import { statusSocket } from './status.ts';
@@ -43,6 +44,8 @@ export interface Host {
   /** Milliseconds of the clock that counts suspend. */
   readonly bootMs: () => number;
   readonly wallMs: () => number;
+  /** To a service manager; absent where there is none to hear it. */
+  readonly notify?: Notify | null;
   readonly delay?: (attempt: number) => number;
 }
 
@@ -60,6 +63,7 @@ export class Gateway {
   #isStopping = false;
   readonly #closers: (() => Promise<void> | void)[] = [];
   readonly #recentEnds: RecentEnd[] = [];
+  readonly #sessionListeners = new Set<(event: SessionEvent) => void>();
   #network: Network | null = null;
   #coreConfig!: CoreAgentConfig;
   #link!: Link;
@@ -99,6 +103,33 @@ export class Gateway {
   stop(why: string): void {
     this.#isStopping = true;
     this.#stop(why);
+  }
+
+  /** What the gateway says of itself, for the bus and the service manager. */
+  report(): Promise<StatusReport> {
+    return this.#status();
+  }
+
+  /** Whether the data plane answers. */
+  async isWell(): Promise<boolean> {
+    return (await this.#health()).ok;
+  }
+
+  /** Ends one session, named by its id or its device's key in base64. Core hears of it as of any other end. */
+  async logout(session: string): Promise<boolean> {
+    const peer = (await this.#state()).peers.find(
+      ({ publicKey, session: held }) =>
+        held !== null && (held.id === session || toBase64(publicKey) === session),
+    );
+    if (peer === undefined) return false;
+    const device = toHex(peer.publicKey);
+    return (await this.#link.request({ op: 'revoke', device, reason: 'revoked-admin' })).revoked;
+  }
+
+  /** Returns the function that stops listening. */
+  onSession(listener: (event: SessionEvent) => void): () => void {
+    this.#sessionListeners.add(listener);
+    return () => this.#sessionListeners.delete(listener);
   }
 
   /** Resolves with the reason when everything is closed. */
@@ -295,6 +326,7 @@ export class Gateway {
       if (this.#recentEnds.length > recentEndsKept) this.#recentEnds.shift();
     }
     this.#core.onSession(event);
+    for (const listener of this.#sessionListeners) listener(event);
   }
 
   #policy(): LocalPolicy {

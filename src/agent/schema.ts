@@ -324,6 +324,20 @@ export const agentOptions = {
     example: '"text"',
     fixed: true,
   },
+  user: {
+    form: text('a user name or number', /^[A-Za-z0-9_][A-Za-z0-9_-]{0,31}$|^$/),
+    fallback: '',
+    about: 'become this user before anything is opened; where no supervisor does it',
+    example: '"sallyport"',
+    fixed: true,
+  },
+  ubus: {
+    form: choice('auto', 'off'),
+    fallback: 'auto',
+    about: "OpenWrt's message bus, where there is one",
+    example: '"auto"',
+    fixed: true,
+  },
   tun_device: {
     form: path,
     fallback: '/dev/net/tun',

@@ -83,6 +83,9 @@ export interface TunnelArguments {
   readonly logLevel: LogOptions['level'];
   /** Someone asked for a log, so a background process keeps its outputs. */
   readonly keepOutput: boolean;
+  /** Where the UAPI socket goes and which TUN node is opened; for users who may not touch the usual ones. */
+  readonly uapiDirectory?: string;
+  readonly tunDevice?: string;
   readonly tunFd?: number;
   readonly uapiFd?: number;
 }
@@ -104,6 +107,7 @@ export function parseTunnelArguments(
   let foreground = environment['WG_PROCESS_FOREGROUND'] === '1';
   let level = environment['LOG_LEVEL'];
   let ifname: string | undefined;
+  const paths: { uapiDirectory?: string; tunDevice?: string } = {};
   for (let i = 0; i < args.length; i++) {
     const arg = args[i]!;
     if (arg === '--foreground' || arg === '-f') foreground = true;
@@ -114,6 +118,11 @@ export function parseTunnelArguments(
           'log-level',
           `--log-level ${level ?? ''}: expected one of ${Object.keys(levels).join(', ')}`,
         );
+    } else if (arg === '--uapi-dir' || arg === '--tun-device') {
+      const path = args[++i];
+      if (path === undefined || !path.startsWith('/'))
+        throw usageError('path', `${arg} ${path ?? ''}: expected an absolute path`);
+      paths[arg === '--uapi-dir' ? 'uapiDirectory' : 'tunDevice'] = path;
     } else if (arg.startsWith('-')) throw usageError('argument', `unknown option '${arg}': ${usage}`);
     else if (ifname !== undefined) throw usageError('argument', `second interface name '${arg}': ${usage}`);
     else ifname = arg;
@@ -127,12 +136,14 @@ export function parseTunnelArguments(
     foreground,
     logLevel: levels[level ?? ''] ?? 'error',
     keepOutput: level !== undefined && level !== '' && level !== 'silent',
+    ...paths,
     ...(tunFd !== null && { tunFd }),
     ...(uapiFd !== null && { uapiFd }),
   };
 }
 
-const usage = 'expected sallyport tunnel IFNAME [--foreground] [--log-level LEVEL]';
+const usage =
+  'expected sallyport tunnel IFNAME [--foreground] [--log-level LEVEL] [--uapi-dir DIR] [--tun-device PATH]';
 
 /** The kernel's rule (dev_valid_name), so that the message comes from us and not from an ioctl. */
 export function checkIfname(name: string): void {
@@ -206,11 +217,19 @@ function background(wanted: TunnelArguments, host: TunnelHost): Promise<number> 
   pass('WG_TUN_FD', wanted.tunFd);
   pass('WG_UAPI_FD', wanted.uapiFd);
   const [program, ...leading] = host.self;
-  const child = spawn(program, [...leading, 'tunnel', wanted.ifname, '--log-level', wanted.logLevel], {
-    detached: true,
-    stdio,
-    env: environment,
-  });
+  const paths = [
+    ...(wanted.uapiDirectory === undefined ? [] : ['--uapi-dir', wanted.uapiDirectory]),
+    ...(wanted.tunDevice === undefined ? [] : ['--tun-device', wanted.tunDevice]),
+  ];
+  const child = spawn(
+    program,
+    [...leading, 'tunnel', wanted.ifname, '--log-level', wanted.logLevel, ...paths],
+    {
+      detached: true,
+      stdio,
+      env: environment,
+    },
+  );
   return new Promise((resolve, reject) => {
     const failed = (message: string, exit: 1 | 2 = 1): void =>
       reject(new PlainError('tunnel', message, exit));
