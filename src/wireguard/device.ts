@@ -71,7 +71,9 @@ export class Device {
       maxStagedBytes: options.maxStagedBytes ?? c.defaultMaxStagedBytes,
       handshakesPerSecond:
         options.handshakesPerSecond ??
-        (options.crypto.name === 'stablelib' ? c.portableHandshakesPerSecond : c.defaultHandshakesPerSecond),
+        (options.crypto.name.startsWith('openssl')
+          ? c.defaultHandshakesPerSecond
+          : c.portableHandshakesPerSecond),
       ...(options.initialTimestamp && { initialTimestamp: options.initialTimestamp }),
     });
     this.#sender = new Sender(this.#shared);

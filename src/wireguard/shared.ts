@@ -124,9 +124,7 @@ export class Shared {
     this.tombstones.delete(peer.publicKeyHex);
     this.tombstones.set(peer.publicKeyHex, Uint8Array.from(peer.handshake.latestTimestamp));
     if (this.tombstones.size <= maxTombstones) return;
-    for (const oldest of this.tombstones.keys()) {
-      this.tombstones.delete(oldest);
-      break;
-    }
+    const oldest = this.tombstones.keys().next();
+    if (!oldest.done) this.tombstones.delete(oldest.value);
   }
 }

@@ -4,7 +4,8 @@
 
 import t from 'tap';
 import { nodeProvider } from '../fixtures/nodecrypto.ts';
-import { Host, Pair } from '../fixtures/pair.ts';
+import { Pair } from '../fixtures/pair.ts';
+import type { Host } from '../fixtures/pair.ts';
 import { seeded } from '../fixtures/rng.ts';
 import type { Rng } from '../fixtures/rng.ts';
 import { CookieGenerator } from '../../src/wireguard/cookie.ts';
