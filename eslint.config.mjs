@@ -88,8 +88,6 @@ export default tseslint.config(
       '@typescript-eslint/no-implied-eval': 'error',
       '@typescript-eslint/no-unnecessary-type-assertion': 'error',
       '@typescript-eslint/no-duplicate-type-constituents': 'error',
-      '@typescript-eslint/no-base-to-string': 'error',
-      '@typescript-eslint/restrict-plus-operands': 'error',
     },
   },
   {

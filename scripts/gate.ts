@@ -6,7 +6,7 @@
 // if nothing failed.
 
 import { spawn } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { delimiter, join } from 'node:path';
 
@@ -122,14 +122,31 @@ const unit = (files?: string[]) => (): Promise<Step> =>
   ]);
 const network = (): Promise<Step> =>
   tap('network tests', testFiles().filter(needsNetwork), 1, ['--disable-coverage', '--timeout=400']);
-const smoke = (): Promise<Step> => command('bundle smoke', 'node', ['test/runtime/smoke.mjs']);
+const smokeUnder =
+  (name: string, runtime: string | undefined, args: string[] = []) =>
+  (): Promise<Step> =>
+    runtime === undefined
+      ? Promise.resolve({
+          name: `bundle smoke, ${name}`,
+          seconds: 0,
+          count: { passed: 0, failed: 0, skipped: 1 },
+          notes: [`skipped: ${name} is not installed`],
+        })
+      : command(`bundle smoke, ${name}`, runtime, [...args, 'test/runtime/smoke.mjs']);
+const present = (...paths: string[]): string | undefined => paths.find(path => existsSync(path));
+const smoke = smokeUnder('Node of the lock file', 'node');
+const smokeEverywhere = [
+  smoke,
+  smokeUnder('Node of the host', present('/usr/bin/node', '/usr/local/bin/node')),
+  smokeUnder('Deno', present(join(root, 'node_modules/.bin/deno')), ['run', '-A', '--no-config']),
+];
 
 const statics = [npm('types'), npm('lint'), npm('format')];
 const [mode = 'ok', ...files] = process.argv.slice(2);
 const plans: Record<string, (() => Promise<Step>)[]> = {
   ok: [...statics, npm('build'), unit(), smoke],
   unit: [unit(files.length > 0 ? files : undefined)],
-  all: [npm('build'), ...statics, unit(), smoke, network],
+  all: [npm('build'), ...statics, ...smokeEverywhere, unit(), network],
 };
 const plan = plans[mode];
 if (plan === undefined) {

@@ -78,7 +78,8 @@ export class Deadlines {
     for (;;) {
       let child = 2 * at + 1;
       if (child >= this.#size) break;
-      if (child + 1 < this.#size && this.#time[this.#heap[child + 1]!]! < this.#time[this.#heap[child]!]!) child++;
+      if (child + 1 < this.#size && this.#time[this.#heap[child + 1]!]! < this.#time[this.#heap[child]!]!)
+        child++;
       const other = this.#heap[child]!;
       if (this.#time[other]! >= time) break;
       this.#place(other, at);
