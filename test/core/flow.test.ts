@@ -1,6 +1,8 @@
 // The whole story in one process: Core, Proxy, a fake gateway and a fake device, over real sockets on loopback.
 
 import t from 'tap';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { SessionEvent } from '../../src/control/messages.ts';
 import { equalBytes, toBase64, toHex } from '../../src/util/bytes.ts';
 import { FakeAgent } from '../fixtures/fakeagent.ts';
@@ -113,6 +115,13 @@ t.test('enrol, log in, use, lose Core, log out, revoke', async t => {
       'no secret in a log',
     );
   t.ok(world.lines.length > 10);
+  // Nor does Core keep it: what it sends again is sealed.
+  for (const file of ['core.db', 'core.db-wal']) {
+    const bytes = readFileSync(join(world.directory, file));
+    for (const key of secrets)
+      for (const form of [Buffer.from(key), toBase64(key), toHex(key)])
+        t.equal(bytes.includes(form), false, `no PSK in ${file}`);
+  }
 });
 
 async function until(condition: () => boolean): Promise<void> {
