@@ -523,3 +523,18 @@ t.test('keepFresh can be turned on over a living session', async t => {
   t.equal(peer.timers.at[5], Infinity, 'nothing to keep fresh yet');
   t.equal(host.device.startHandshake(host.now, psk(1), host), false, 'and nothing to start while down');
 });
+
+t.test('T8 T11 giving up and new handshakes happen in poll', async t => {
+  const pair = new Pair();
+  pair.filter = () => true;
+  pair.ping();
+  pair.run(110_000);
+  t.equal(pair.seen(1).length, 20);
+  t.equal(pair.alice.countEvents('handshake-gave-up'), 1);
+  t.equal(pair.bobPeer.txDropped, 1);
+  const sending = ready();
+  sending.filter = () => true;
+  sending.ping();
+  sending.run(15_400);
+  t.equal(sending.seen(1).length, 1);
+});

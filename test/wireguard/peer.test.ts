@@ -73,6 +73,9 @@ t.test('dropping all, expiring, printing', async t => {
   t.same([peer.previous!.canSend, peer.current!.canSend, peer.next!.canSend], [true, false, false]);
   peer.dropKeypairs(discard);
   t.equal(now(), '--- dropped cnp');
+  Object.assign(peer, { holdUntil: 5, mismatches: 2, unconfirmed: 2, hasMismatch: true });
+  peer.forgetMismatch();
+  t.match(peer, { holdUntil: -Infinity, mismatches: 0, unconfirmed: 0, hasMismatch: false });
   peer.presharedKey.fill(7);
   t.equal(JSON.stringify({ peer }), `{"peer":"${'09'.repeat(32)}"}`, 'no secret in JSON');
 });

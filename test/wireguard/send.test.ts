@@ -1,6 +1,7 @@
 // What leaves a device, and when: limits, retries, keepalives, staging, padding, accounts.
 
 import t from 'tap';
+import { nodeProvider } from '../fixtures/nodecrypto.ts';
 import { Host, inner, Pair, packet4 } from '../fixtures/pair.ts';
 import type { PairOptions } from '../fixtures/pair.ts';
 import { seeded } from '../fixtures/rng.ts';
@@ -107,7 +108,7 @@ t.test('T5 a key of 180 s neither sends nor receives, to the millisecond', async
 
 t.test('T6 retries after 5 s and a uniform jitter of up to 333 ms', async t => {
   const gaps: number[] = [];
-  const alice = new Host('alice', 1, { random: seeded(6) });
+  const alice = new Host('alice', 1, { random: seeded(6), crypto: nodeProvider });
   const bob = new Host('bob', 2);
   alice.device.up(alice.now, alice);
   alice.setPeer(bob.publicKey, { endpoint: bob.endpoint, allowedIps: inner(2) });
