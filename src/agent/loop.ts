@@ -137,7 +137,7 @@ export class Loop {
     if (count === 0) return;
     const device = this.#device;
     const peer = this.#batchPeer!;
-    const keypair = device.sendKeypair(now, peer, this.#out);
+    const keypair = device.sendKeypair(now, peer, this.#out, count);
     if (keypair === null) {
       for (let i = 0; i < count; i++) {
         device.stage(now, peer, batch.packetAt[i]! + headBytes, batch.packetBytes[i]!, this.#out);
@@ -174,8 +174,9 @@ export class Loop {
       }
     } else this.#counters.sendErrors += count;
     batch.reset();
-    // Without a successful send the timers must not believe that the peer heard us (D7).
-    if (sentPackets > 0) device.sentData(now, peer, keypair, sentPackets, sentBytes, true, this.#out);
+    // Told even when nothing left, or persistent keepalives would stop; without a successful send the timers must not
+    // believe that the peer heard us (D7).
+    device.sentData(now, peer, keypair, sentPackets, sentBytes, sentPackets > 0, this.#out);
   }
 
   /** ICMP host or address unreachable back into the tunnel (D1, D2). */

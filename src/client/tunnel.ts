@@ -163,6 +163,7 @@ export class Tunnel {
       endpoint: this.#endpoint,
       ...(this.#psk === null ? {} : { presharedKey: this.#psk }),
       persistentKeepalive: this.#psk === null ? 0 : this.#config.keepalive,
+      keepFresh: this.#psk !== null,
       replaceAllowedIps: true,
       allowedIps: this.#config.allowedIps.map(text => parsePrefix(text)!),
     };
