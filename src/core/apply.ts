@@ -5,8 +5,9 @@
 import { parse } from 'smol-toml';
 import { boolean, check, id, label, list, object, optional } from '../control/validate.ts';
 import { errorText, usageError } from '../util/errors.ts';
-import { addLocation, administer, changeLocation, checkChange } from './admin.ts';
-import type { Said, Scope } from './admin.ts';
+import { addLocation, changeLocation, checkChange } from './admin/places.ts';
+import type { Said, Scope } from './admin/verb.ts';
+import { administer } from './admin.ts';
 import { locationSettings, settingsProblem } from './policy.ts';
 import type { LocationSettings } from './policy.ts';
 import { readWords } from './words.ts';

@@ -10,7 +10,7 @@ import { isLoopback, listenAddress, readSettings } from '../control/settings.ts'
 import type { Settings } from '../control/settings.ts';
 import { errorText, PlainError, usageError } from '../util/errors.ts';
 import { nouns } from './admin.ts';
-import type { Said } from './admin.ts';
+import type { Said } from './admin/verb.ts';
 import { Core } from './core.ts';
 import { Sessions } from './sessions.ts';
 import { askCore, execute, serveAdmin, socketPath } from './socket.ts';

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { list, object, read, string } from '../control/validate.ts';
 import { errorText, PlainError } from '../util/errors.ts';
 import { administer } from './admin.ts';
-import type { Said, Scope } from './admin.ts';
+import type { Said, Scope } from './admin/verb.ts';
 import { apply } from './apply.ts';
 
 const request = object({ args: list(string(262_144), 64, 1) });

@@ -1,0 +1,174 @@
+// The administrator's verbs on users and their devices. One-time secrets appear in the answer and nowhere else.
+
+import { PlainError } from '../../util/errors.ts';
+import { hashToken, newId, newToken } from '../ids.ts';
+import { hashRecoveryCode, newRecoveryCodes } from '../mfa/recovery.ts';
+import { base32, otpauthUri, totpSeedBytes } from '../mfa/totp.ts';
+import { listOption, numberOption, readWords } from '../words.ts';
+import { audit, date, deviceOf, endedText, groupNames, named, said, table, userOf } from './verb.ts';
+import type { Said, Scope, Verb, Verbs } from './verb.ts';
+
+function userAdd(scope: Scope, args: readonly string[]): Said {
+  const words = readWords('user add', args, ['NAME'], { groups: true });
+  const name = named(words.positions[0]!, 'a user name');
+  if (scope.store.people.userNamed(name) !== undefined)
+    throw new PlainError('exists', `there is a user ${name} already`);
+  const user = newId('u', scope.random);
+  scope.store.people.addUser(user, name, groupNames(listOption(words, 'groups') ?? []), scope.clock());
+  audit(scope, 'user.added', { reason: name });
+  return said({ id: user, name }, `user ${name} (${user})`);
+}
+
+function userList(scope: Scope, args: readonly string[]): Said {
+  readWords('user list', args, [], {});
+  const users = scope.store.people.users();
+  return said(
+    users,
+    table(
+      ['NAME', 'GROUPS', 'TOTP', 'STATE'],
+      users.map(user => [
+        user.name,
+        user.groups.join(',') || '-',
+        user.hasTotp ? 'yes' : 'no',
+        user.disabled ? 'disabled' : 'enabled',
+      ]),
+    ),
+  );
+}
+
+function userTotp(scope: Scope, args: readonly string[]): Said {
+  const words = readWords('user totp', args, ['NAME'], {});
+  const user = userOf(scope, words.positions[0]!);
+  const seed = scope.random(totpSeedBytes);
+  scope.store.people.setTotp(user.id, seed);
+  audit(scope, 'user.totp', { reason: user.name });
+  const uri = otpauthUri(user.name, 'Sallyport', seed);
+  return said(
+    { user: user.name, uri, secret: base32(seed) },
+    `${uri}\nshown once: scan it, or type the secret ${base32(seed)}`,
+  );
+}
+
+function userRecovery(scope: Scope, args: readonly string[]): Said {
+  const words = readWords('user recovery', args, ['NAME'], {});
+  const user = userOf(scope, words.positions[0]!);
+  const codes = newRecoveryCodes(scope.random);
+  scope.store.people.setRecoveryCodes(
+    user.id,
+    codes.map(code => hashRecoveryCode(user.id, code)!),
+  );
+  audit(scope, 'user.recovery', { reason: user.name });
+  return said({ user: user.name, codes }, `${codes.join('\n')}\nshown once: each works one time`);
+}
+
+function userGroups(scope: Scope, args: readonly string[]): Said {
+  const words = readWords('user groups', args, ['NAME', 'GROUP,GROUP'], {});
+  const user = userOf(scope, words.positions[0]!);
+  const groups = groupNames(words.positions[1]!.split(',').filter(group => group !== ''));
+  scope.store.people.changeUser(user.id, { groups });
+  audit(scope, 'user.groups', { reason: `${user.name}: ${groups.join(',')}` });
+  const ended = scope.sessions.enforce('admin');
+  return said(
+    { user: user.name, groups, ended },
+    `user ${user.name}: groups ${groups.join(', ') || 'none'}${endedText(ended)}`,
+  );
+}
+
+function userSwitch(disabled: boolean): Verb {
+  const verb = disabled ? 'disable' : 'enable';
+  return (scope, args) => {
+    const user = userOf(scope, readWords(`user ${verb}`, args, ['NAME'], {}).positions[0]!);
+    scope.store.people.changeUser(user.id, { disabled });
+    audit(scope, `user.${verb}d`, { reason: user.name });
+    const ended = scope.sessions.enforce('admin');
+    return said({ user: user.name, disabled, ended }, `user ${user.name} ${verb}d${endedText(ended)}`);
+  };
+}
+
+function userUnlock(scope: Scope, args: readonly string[]): Said {
+  const user = userOf(scope, readWords('user unlock', args, ['NAME'], {}).positions[0]!);
+  scope.store.db.run('DELETE FROM attempts WHERE key = ?', `account/${user.id}`);
+  for (const device of scope.store.people.devices(user.id))
+    scope.store.db.run('DELETE FROM attempts WHERE key = ?', `device/${device.id}`);
+  audit(scope, 'user.unlocked', { reason: user.name });
+  return said({ user: user.name }, `user ${user.name}: attempts forgotten`);
+}
+
+function userRemove(scope: Scope, args: readonly string[]): Said {
+  const user = userOf(scope, readWords('user remove', args, ['NAME'], {}).positions[0]!);
+  const ended = scope.sessions.endWhere(session => session.user === user.id, 'revoked-admin', 'admin');
+  scope.store.people.removeUser(user.id);
+  audit(scope, 'user.removed', { reason: user.name });
+  return said({ user: user.name, ended }, `user ${user.name} removed with its devices${endedText(ended)}`);
+}
+
+function deviceToken(scope: Scope, args: readonly string[]): Said {
+  const words = readWords('device token', args, ['USER'], { hours: true });
+  const user = userOf(scope, words.positions[0]!);
+  const expiresAt = scope.clock() + (numberOption(words, 'hours', 'hours') ?? 24) * 3600_000;
+  const token = newToken('spe', scope.random);
+  scope.store.logins.addToken(hashToken(token), 'enrol', user.id, {}, expiresAt);
+  audit(scope, 'device.token', { reason: user.name });
+  return said(
+    { token, user: user.name, expiresAt },
+    `${token}\nshown once: enrols one device of ${user.name} until ${date(expiresAt)}`,
+  );
+}
+
+function deviceList(scope: Scope, args: readonly string[]): Said {
+  const words = readWords('device list', args, ['[USER]'], {});
+  const user = words.positions[0] === undefined ? undefined : userOf(scope, words.positions[0]);
+  const devices = scope.store.people.devices(user?.id);
+  return said(
+    devices,
+    table(
+      ['ID', 'NAME', 'USER', 'KEY', 'STATE'],
+      devices.map(device => [
+        device.id,
+        device.name,
+        scope.store.people.user(device.user)?.name ?? '-',
+        device.publicKey,
+        device.disabled ? 'disabled' : 'enabled',
+      ]),
+    ),
+  );
+}
+
+function deviceSwitch(disabled: boolean): Verb {
+  const verb = disabled ? 'disable' : 'enable';
+  return (scope, args) => {
+    const device = deviceOf(scope, readWords(`device ${verb}`, args, ['ID|KEY'], {}).positions[0]!);
+    scope.store.people.setDeviceDisabled(device.id, disabled);
+    audit(scope, `device.${verb}d`, { device: device.name });
+    const ended = scope.sessions.enforce('admin');
+    return said({ device: device.id, disabled, ended }, `device ${device.name} ${verb}d${endedText(ended)}`);
+  };
+}
+
+function deviceRemove(scope: Scope, args: readonly string[]): Said {
+  const device = deviceOf(scope, readWords('device remove', args, ['ID|KEY'], {}).positions[0]!);
+  const ended = scope.sessions.endWhere(session => session.device === device.id, 'revoked-admin', 'admin');
+  scope.store.people.removeDevice(device.id);
+  audit(scope, 'device.removed', { device: device.name });
+  return said({ device: device.id, ended }, `device ${device.name} removed${endedText(ended)}`);
+}
+
+export const userVerbs: Verbs = {
+  add: userAdd,
+  list: userList,
+  totp: userTotp,
+  recovery: userRecovery,
+  groups: userGroups,
+  disable: userSwitch(true),
+  enable: userSwitch(false),
+  unlock: userUnlock,
+  remove: userRemove,
+};
+
+export const deviceVerbs: Verbs = {
+  token: deviceToken,
+  list: deviceList,
+  disable: deviceSwitch(true),
+  enable: deviceSwitch(false),
+  remove: deviceRemove,
+};

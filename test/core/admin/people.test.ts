@@ -1,0 +1,49 @@
+import t from 'tap';
+import { administer } from '../../../src/core/admin.ts';
+import { Desk } from '../../fixtures/memorystore.ts';
+
+const text = (desk: Desk, ...args: string[]): string => administer(desk, args).text;
+
+t.test('users', async t => {
+  const desk = new Desk();
+  t.match(text(desk, 'user', 'add', 'ada', '--groups', 'dev'), /^user ada \(u_/);
+  t.throws(() => desk.admin('user', 'add', 'ada'), { code: 'exists', exit: 1 });
+  t.throws(() => desk.admin('user', 'add', 'a\nb'), { code: 'bad-name', exit: 2 });
+  t.throws(() => desk.admin('user', 'add', 'x', '--groups', 'a b'), { code: 'bad-name' });
+  t.match(text(desk, 'user', 'list'), /NAME +GROUPS +TOTP +STATE\nada +dev +no +enabled/);
+  t.match(text(desk, 'user', 'totp', 'ada'), /^otpauth:\/\/totp\/Sallyport:ada\?secret=[A-Z2-7]{32}&/);
+  t.equal(desk.admin<{ codes: string[] }>('user', 'recovery', 'ada').codes.length, 10);
+  t.match(text(desk, 'user', 'groups', 'ada', 'ops,dev'), /ops, dev/);
+  t.match(text(desk, 'user', 'groups', 'ada', ''), /none/);
+  t.match(text(desk, 'user', 'disable', 'ada'), /disabled$/);
+  t.match(text(desk, 'user', 'list'), /ada +- +yes +disabled/);
+  t.match(text(desk, 'user', 'enable', 'ada'), /enabled$/);
+  const { id } = desk.store.people.userNamed('ada')!;
+  const device = desk.device(id);
+  for (const key of [`account/${id}`, `device/${device.id}`])
+    desk.store.logins.saveGate(key, { failures: 9, lastAt: desk.now, lockedUntil: desk.now + 1e6, locks: 1 });
+  desk.admin('user', 'unlock', 'ada');
+  t.equal(
+    desk.store.logins.gate(`account/${id}`).failures + desk.store.logins.gate(`device/${device.id}`).failures,
+    0,
+  );
+  t.match(text(desk, 'user', 'remove', 'ada'), /removed with its devices/);
+  t.throws(() => desk.admin('user', 'totp', 'ada'), { code: 'no-user', message: /core user list/ });
+});
+
+t.test('devices', async t => {
+  const desk = new Desk();
+  const user = desk.admin('user', 'add', 'ada')['id']!;
+  t.match(desk.admin('device', 'token', 'ada', '--hours', '2'), {
+    user: 'ada',
+    expiresAt: desk.now + 7_200_000,
+  });
+  const device = desk.device(user);
+  t.match(text(desk, 'device', 'list'), /laptop +ada/);
+  t.match(text(desk, 'device', 'list', 'ada'), /laptop/);
+  t.match(text(desk, 'device', 'disable', device.publicKey), /laptop disabled/);
+  t.match(text(desk, 'device', 'list'), /disabled/);
+  t.match(text(desk, 'device', 'enable', device.id), /enabled/);
+  t.match(text(desk, 'device', 'remove', device.id), /removed/);
+  t.throws(() => desk.admin('device', 'remove', device.id), { code: 'no-device' });
+});
