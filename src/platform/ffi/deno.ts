@@ -34,7 +34,7 @@ export function openDenoFfi(): Ffi {
     pointerBytes: pointerBytesOf(process.arch),
     address: buffer => Number(deno.UnsafePointer.value(deno.UnsafePointer.of(new Uint8Array(buffer)))),
     word: value => wordOf(value, bits),
-    add: (base, offset) => (base as bigint) + BigInt(offset),
+    add: (base, offset) => (base as bigint) + BigInt(offset | 0),
     int: word => Number(word),
     symbol: self.symbol,
     library: path => {

@@ -32,7 +32,7 @@ export function openNodeFfi(): Ffi {
     pointerBytes: pointerBytesOf(process.arch),
     address: buffer => Number(ffi.getRawPointer(buffer)),
     word: value => wordOf(value, bits),
-    add: (base, offset) => (base as bigint) + BigInt(offset),
+    add: (base, offset) => (base as bigint) + BigInt(offset | 0),
     int: word => Number(BigInt.asIntN(32, word as bigint)),
     symbol: (name, parameters, result) => self.symbol(name, parameters, result),
     library: path => openLibrary(ffi, path, bits),
