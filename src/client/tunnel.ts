@@ -5,6 +5,7 @@
 
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
+import type { DeviceChange, DeviceState, PeerChangeMsg } from '../agent/messages.ts';
 import type { TunnelConfig } from '../control/messages.ts';
 import { parsePrefix } from '../control/prefix.ts';
 import { bytesOf } from '../control/validate.ts';
@@ -25,28 +26,6 @@ export interface Network {
   /** Removes what would stay behind when the interface is gone. */
   undo(): Promise<void>;
 }
-
-// The parts of agent/messages.ts that are used here.
-type PeerChange = {
-  publicKey: Uint8Array;
-  remove?: true;
-  presharedKey?: Uint8Array;
-  endpoint?: { host: string; port: number };
-  persistentKeepalive?: number;
-  replaceAllowedIps?: true;
-  allowedIps?: { family: 4 | 6; address: Uint8Array; prefix: number }[];
-};
-type DeviceChange = { privateKey?: Uint8Array; fwmark?: number; replacePeers?: boolean; peers: PeerChange[] };
-type DeviceState = {
-  privateKey: Uint8Array | null;
-  peers: {
-    presharedKey: Uint8Array;
-    endpoint: string | null;
-    lastHandshakeWallMs: number;
-    txBytes: number;
-    rxBytes: number;
-  }[];
-};
 
 export type TunnelState = {
   readonly endpoint: string | null;
@@ -157,7 +136,7 @@ export class Tunnel {
 
   // Keepalive on a fresh peer makes WireGuard shake hands at once, so a login is claimed without waiting for traffic.
   // Without a session there is nobody to keep awake: only real packets may knock.
-  #peer(): PeerChange {
+  #peer(): PeerChangeMsg {
     return {
       publicKey: this.#gateway,
       endpoint: this.#endpoint,
