@@ -107,6 +107,7 @@ function openBus(config: AgentConfig, gateway: Gateway, log: Log, reload: () => 
       reload,
     },
     log,
+    config.ubus === 'auto' ? {} : { name: config.ubus },
   );
 }
 

@@ -36,7 +36,7 @@ export class BusObject {
   constructor(
     gateway: BusGateway,
     log: Log,
-    options: Pick<UbusOptions, 'socketPath' | 'delay'> & {
+    options: Partial<Pick<UbusOptions, 'name' | 'socketPath' | 'delay'>> & {
       readonly open?: (options: UbusOptions) => Pick<Ubus, 'close' | 'hotplug' | 'isRegistered'>;
     } = {},
   ) {
@@ -44,8 +44,8 @@ export class BusObject {
     this.#log = log;
     const { open = (given: UbusOptions): Ubus => new Ubus(given), ...rest } = options;
     this.#bus = open({
-      ...rest,
       name: 'sallyport',
+      ...rest,
       methods: busMethods(gateway),
       onState: (state, status) => {
         if (state === 'refused')
