@@ -47,8 +47,8 @@ export class Admission {
   #turn: Promise<unknown> = Promise.resolve();
   #isResumed = false;
   /** By result: `granted`, `again` or the code of a refusal. */
-  readonly results = new Map<string, number>();
-  readonly ends = new Map<EndReason, number>();
+  readonly results: Map<string, number> = new Map();
+  readonly ends: Map<EndReason, number> = new Map();
 
   constructor(options: AdmissionOptions) {
     this.#o = options;

@@ -8,12 +8,11 @@ import { parse as parseToml, TomlError } from 'smol-toml';
 import { readSecret } from '../platform/secrets.ts';
 import { errorText, usageError } from '../util/errors.ts';
 import { readUci } from './uciconfig.ts';
+import { type Form, isLoopback } from './form.ts';
 import {
   type AgentSettings,
   agentOptions,
   closestOption,
-  type Form,
-  isLoopback,
   type Option,
   type OptionName,
   optionNames,
@@ -32,6 +31,8 @@ export interface ConfigSources {
 }
 
 export const defaultFile = '/etc/sallyport/agent.toml';
+
+type Settings = { -readonly [N in OptionName]: AgentSettings[N] };
 
 /** One place values come from; `at` tells people where a value stands. */
 interface Source {
@@ -57,23 +58,23 @@ export function loadConfig(sources: ConfigSources): AgentConfig {
       : readUci(uciPath, section, sources.warn, sources.readFile));
   if (uci !== undefined) order.push(textSource(uci.values, name => `${uci.origin}: ${name}`));
 
-  const settings: Record<string, unknown> = {};
+  const settings = {} as Settings; // filled completely by the loop
   for (const name of optionNames) {
     const option: Option<unknown> = agentOptions[name];
-    settings[name] = option.fallback;
+    settings[name] = option.fallback as never;
     if (option.secret === true) continue;
     const source = order.find(candidate => candidate.has(name));
     if (source === undefined) continue;
     const parsed = source.parse(name, option.form);
-    if (parsed.ok) settings[name] = parsed.value;
+    if (parsed.ok) settings[name] = parsed.value as never;
     else problems.push(`${source.at(name)}: expected ${parsed.expected}; for example ${option.example}`);
   }
   if (problems.length === 0)
     readToken(settings, sources, toml?.values['join_token'] ?? uci?.values['join_token'], problems);
-  if (problems.length === 0) checkTogether(settings as AgentSettings, problems);
-  if (settings['name'] === '') settings['name'] = hostname().slice(0, 100);
+  if (problems.length === 0) checkTogether(settings, problems);
+  if (settings.name === '') settings.name = hostname().slice(0, 100);
   if (problems.length > 0) throw usageError('config', problems.join('\n'));
-  return { ...(settings as AgentSettings), file };
+  return { ...settings, file };
 }
 
 /** `listen_port` → `SALLYPORT_LISTEN_PORT`. */
@@ -100,12 +101,7 @@ function checkTogether({ core_url, allow_plain }: AgentSettings, problems: strin
     );
 }
 
-function readToken(
-  settings: Record<string, unknown>,
-  sources: ConfigSources,
-  option: unknown,
-  problems: string[],
-): void {
+function readToken(settings: Settings, sources: ConfigSources, option: unknown, problems: string[]): void {
   if (option !== undefined && typeof option !== 'string') {
     problems.push('join_token: expected text in quotes; for example "file:/run/secrets/join-token"');
     return;
@@ -121,7 +117,7 @@ function readToken(
   // The value itself stays out of the message.
   if (!parsed.ok)
     problems.push(`join_token: expected ${parsed.expected}, as "core agent token LOCATION" prints it`);
-  else settings['join_token'] = token;
+  else settings.join_token = token;
 }
 
 /** Flags that name where options stand; they are no options themselves. */
@@ -219,7 +215,7 @@ function readToml(
     return null;
   }
   try {
-    values = parseToml(text) as Record<string, unknown>;
+    values = parseToml(text);
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
     const [what] = error.message.split('\n');

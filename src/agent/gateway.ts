@@ -29,7 +29,7 @@ import { metricsText } from './metrics.ts';
 import { type Kernel, Network } from './network.ts';
 import type { Notify } from './notify.ts';
 import { type RecentEnd, statusReport, type StatusReport } from './report.ts';
-import { hostAddress } from './schema.ts';
+import { hostAddress } from './form.ts';
 import { statusSocket } from './status.ts';
 import { type Check, StatusServer } from './statusserver.ts';
 import { type Dataplane, linkOf, type StartDataplane } from './tunnel.ts';

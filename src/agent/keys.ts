@@ -43,8 +43,8 @@ function generate(name: 'genkey' | 'genpsk', args: readonly string[], io: KeyIo)
   }
   const key = new Uint8Array(randomBytes(32));
   if (name === 'genkey') {
-    key[0]! &= 248;
-    key[31]! = (key[31]! & 127) | 64;
+    key[0]! &= 248; // curve25519_clamp_secret
+    key[31] = (key[31]! & 127) | 64;
   }
   io.out(`${toBase64(key)}\n`);
   wipe(key);

@@ -57,7 +57,7 @@ export interface AgentSettings {
   readonly log_level: LogOptions['level'];
   readonly log_format: 'text' | 'json';
   readonly user: string;
-  readonly ubus: 'auto' | 'off';
+  readonly ubus: string;
   readonly tun_device: string;
   readonly offload: 'auto' | 'off';
   readonly ffi: 'auto' | 'node:ffi' | 'koffi' | 'deno';

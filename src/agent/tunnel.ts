@@ -3,6 +3,7 @@
 // INT, when the socket file is removed, or when the TUN disappears. The client uses `openTunnel` as a library.
 
 import { spawn, type StdioOptions } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { createLog, type Log, type LogOptions } from '../platform/log.ts';
 import { errorText, PlainError, usageError } from '../util/errors.ts';
 import { type DataplaneOptions, startDataplane } from './link.ts';
@@ -246,11 +247,15 @@ function background(wanted: TunnelArguments, host: TunnelHost): Promise<number> 
   });
 }
 
+/** From source this is one module among many; the bundle is one file and starts itself again. */
+function door(here: string): URL {
+  return here.endsWith('.ts') ? new URL('../main.ts', here) : new URL(here);
+}
+
 function processHost(): TunnelHost {
   return {
     environment: process.env,
-    // The script's path is the one thing only the process knows; arguments come from main.ts.
-    self: [process.execPath, ...process.execArgv, process.argv[1]!],
+    self: [process.execPath, ...process.execArgv, fileURLToPath(door(import.meta.url))],
     parent:
       process.send === undefined
         ? null

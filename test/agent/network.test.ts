@@ -1,7 +1,7 @@
 import t from 'tap';
 import { formatPrefix, type IpPrefix, parsePrefix } from '../../src/agent/ip.ts';
 import { type Kernel, Network } from '../../src/agent/network.ts';
-import { hostAddress } from '../../src/agent/schema.ts';
+import { hostAddress } from '../../src/agent/form.ts';
 import { createLog } from '../../src/platform/log.ts';
 
 function setup(fail: (what: string) => number = () => 0): {

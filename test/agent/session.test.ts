@@ -1,6 +1,6 @@
 import t from 'tap';
 import type { EndReason } from '../../src/control/reasons.ts';
-import { Session, type SessionGrant, Sessions } from '../../src/agent/session.ts';
+import { type Session, type SessionGrant, Sessions } from '../../src/agent/session.ts';
 
 const second = 1000;
 const minute = 60 * second;
