@@ -1,7 +1,7 @@
 // Coverage map of tap: a unit test counts only for the source file of the same name, so that an end-to-end test cannot
 // hide a unit nobody tests. `load-all` maps to nothing but loads everything: an avoided file counts as uncovered.
 
-const elsewhere = /^test[\\/](sim|interop|fuzz|e2e|house|bench)[\\/]/;
+const elsewhere = /^test[\\/](sim|interop|fuzz|e2e|house|firmware)[\\/]/;
 
 export default test => {
   if (elsewhere.test(test)) return null;

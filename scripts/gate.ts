@@ -120,8 +120,18 @@ const unit = (files?: string[]) => (): Promise<Step> =>
   tap('unit tests', files ?? testFiles().filter(file => !needsNetwork(file)), availableParallelism(), [
     '--coverage-report=text-summary',
   ]);
+const networkOptions = ['--disable-coverage', '--timeout=400'];
+/** Minutes of waiting in real time and next to no work: side by side. */
+const waits = (file: string): boolean => /^test\/interop\/(rekey|stale)\./.test(file);
+const waiting = (): Promise<Step> =>
+  tap('waiting network tests', testFiles().filter(waits), 2, networkOptions);
 const network = (): Promise<Step> =>
-  tap('network tests', testFiles().filter(needsNetwork), 1, ['--disable-coverage', '--timeout=400']);
+  tap(
+    'network tests',
+    testFiles().filter(file => needsNetwork(file) && !waits(file)),
+    1,
+    networkOptions,
+  );
 const smokeUnder =
   (name: string, runtime: string | undefined, args: string[] = []) =>
   (): Promise<Step> =>
@@ -146,7 +156,7 @@ const [mode = 'ok', ...files] = process.argv.slice(2);
 const plans: Record<string, (() => Promise<Step>)[]> = {
   ok: [...statics, npm('build'), unit(), smoke],
   unit: [unit(files.length > 0 ? files : undefined)],
-  all: [npm('build'), ...statics, ...smokeEverywhere, unit(), network],
+  all: [npm('build'), ...statics, ...smokeEverywhere, unit(), waiting, network],
 };
 const plan = plans[mode];
 if (plan === undefined) {
