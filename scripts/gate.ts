@@ -76,7 +76,7 @@ function testFiles(): string[] {
     .sort();
 }
 
-const needsNetwork = (file: string): boolean => /^test\/(interop|e2e)\//.test(file);
+const needsNetwork = (file: string): boolean => /^test\/(interop|e2e|firmware)\//.test(file);
 
 async function tap(label: string, files: string[], jobs: number, options: string[]): Promise<Step> {
   const started = Date.now();
