@@ -207,7 +207,7 @@ function readToml(
   problems: string[],
 ): { source: Source; values: Readonly<Record<string, unknown>> } | null {
   let text: string;
-  let values: Record<string, unknown>;
+  let written: Record<string, unknown>;
   try {
     text = readFile(file);
   } catch (error) {
@@ -215,7 +215,7 @@ function readToml(
     return null;
   }
   try {
-    values = parseToml(text);
+    written = parseToml(text);
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
     const [what] = error.message.split('\n');
@@ -229,16 +229,24 @@ function readToml(
     );
     return line < 0 ? file : `${file}:${line + 1}`;
   };
-  for (const name of Object.keys(values)) {
+  // The servers' files write listen-port, UCI can only write listen_port: here both are right.
+  const values: Record<string, unknown> = {};
+  const spelling: Record<string, string> = {};
+  for (const [word, value] of Object.entries(written)) {
+    const name = word.replaceAll('-', '_');
     if (!isOption(name))
-      problems.push(`${place(name)}: ${name}: unknown option${suggestion(name, word => word)}`);
+      problems.push(`${place(word)}: ${word}: unknown option${suggestion(name, option => option)}`);
+    else if (spelling[name] !== undefined)
+      problems.push(`${place(word)}: ${word}: given twice, as ${spelling[name]} too`);
+    values[name] = value;
+    spelling[name] = word;
   }
   return {
     values,
     source: {
       has: name => values[name] !== undefined,
       parse: (name, form) => form.value(values[name]),
-      at: name => `${place(name)}: ${name} = ${JSON.stringify(values[name])}`,
+      at: name => `${place(spelling[name]!)}: ${spelling[name]} = ${JSON.stringify(values[name])}`,
     },
   };
 }

@@ -112,6 +112,14 @@ t.test('every bad value: where, what, expected, what to write; all at once', asy
   ]);
 });
 
+t.test('listen-port is listen_port', async t => {
+  t.match(load([], core, 'listen-port = 9\nmax_life = "1h"\n'), { listen_port: 9, max_life: 3_600_000 });
+  t.match(complaint([], core, 'listen-port = 9\nlisten_port = 9\n'), [
+    'agent.toml:2: listen_port: given twice, as listen-port too',
+  ]);
+  t.match(complaint([], core, '\nlisten-port = "x"\n'), [/^agent\.toml:2: listen-port = "x": expected/]);
+});
+
 t.test('a file that is none', async t => {
   t.match(complaint([], core, 'listen_port = \n'), [/^agent\.toml:1:\d+: /]);
   t.match(
