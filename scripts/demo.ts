@@ -14,7 +14,7 @@ const options = arguments_();
 const timeline = new Timeline({ json: options.json });
 const transferBytes = 20 * 1024 * 1024;
 let stage: Stage | null = null;
-let isOver = false;
+let ending: Promise<void> | null = null;
 
 process.exitCode = 1;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
@@ -347,10 +347,10 @@ async function wait(stage: Stage): Promise<void> {
   await new Promise(() => setInterval(() => {}, 60_000));
 }
 
-async function over(): Promise<void> {
-  if (isOver) return;
-  isOver = true;
-  await stage?.close();
+/** Once, however many ask: a second Ctrl-C must not cut the first one's cleaning short. */
+function over(): Promise<void> {
+  ending ??= stage?.close() ?? Promise.resolve();
+  return ending;
 }
 
 function complain(error: unknown): void {

@@ -131,7 +131,12 @@ async function foreground(store: Store, wanted: string | undefined, options: Lau
     location: location.name,
     log,
   });
-  await daemon.listen(store.socketFile(location));
+  try {
+    await daemon.listen(store.socketFile(location));
+  } catch (error) {
+    await daemon.stop(); // the data plane's thread would keep this process alive
+    throw error;
+  }
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
     process.once(signal, () => void daemon.leave());
   void link.closed.then(() => daemon.stop());

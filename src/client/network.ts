@@ -13,9 +13,10 @@ import { Arena } from '../util/arena.ts';
 import { PlainError } from '../util/errors.ts';
 import type { Network } from './tunnel.ts';
 
-/** Mark and table of a full tunnel: "sp". */
+/** Mark and table of a full tunnel, and where its two rules stand: "sp". */
 const fullTunnel = 0x7370;
 const mainTable = 254;
+const alreadyThere = -17; // EEXIST
 
 /** The parts of Netlink used here. */
 export type Links = Pick<Netlink, 'linkUp' | 'addAddress' | 'addRoute' | 'addRule' | 'deleteRule' | 'close'>;
@@ -63,13 +64,14 @@ export class Interface implements Network {
     return Promise.resolve();
   }
 
-  // Rules without a priority are put before the last one added, so the suppressing rule comes second and ends up first.
+  // A fixed place for each rule, so that those of a client that was killed are found again and not doubled.
   #catchAll(family: 4 | 6): void {
     for (const rule of [
-      { family, table: fullTunnel, mark: fullTunnel, invert: true },
-      { family, table: mainTable, suppressPrefix: 0 },
+      { family, table: mainTable, suppressPrefix: 0, priority: fullTunnel },
+      { family, table: fullTunnel, mark: fullTunnel, invert: true, priority: fullTunnel + 1 },
     ]) {
-      this.#must(this.#links.addRule(rule), 'add the rules of a full tunnel');
+      const result = this.#links.addRule(rule);
+      if (result !== alreadyThere) this.#must(result, 'add the rules of a full tunnel');
       this.#rules.push(rule);
     }
   }

@@ -46,6 +46,8 @@ export function scripted(
   };
 }
 
+type Terminal = { readonly input: NodeJS.ReadableStream; readonly output: NodeJS.WritableStream };
+
 const names: Readonly<Record<string, string>> = {
   totp: 'code of your authenticator',
   email: 'code from the e-mail',
@@ -55,18 +57,25 @@ const names: Readonly<Record<string, string>> = {
 /** Asks on the terminal; an empty answer gives up. Questions go to stderr, so that --json output stays clean. */
 export function interactive(
   method: string | undefined,
+  terminal: Terminal = { input: process.stdin, output: process.stderr },
 ): (step: LoginStep, again: string | null) => Promise<Answer | null> {
   return async (step, again) => {
     const wanted = method === undefined ? step.methods : [method];
     const what = wanted.map(name => names[name] ?? name).join(' or ');
-    if (again !== null) process.stderr.write(`${again}\n`);
-    const terminal = createInterface({ input: process.stdin, output: process.stderr });
-    try {
-      const prefix = step.of > 1 ? `step ${step.index} of ${step.of}, ` : '';
-      const response = (await terminal.question(`${prefix}${what}: `)).trim();
-      return response === '' ? null : { method: methodFor(step, response, method), response };
-    } finally {
-      terminal.close();
-    }
+    if (again !== null) terminal.output.write(`${again}\n`);
+    const prefix = step.of > 1 ? `step ${step.index} of ${step.of}, ` : '';
+    const response = await line(`${prefix}${what}: `, terminal);
+    return response === '' ? null : { method: methodFor(step, response, method), response };
   };
+}
+
+/** One line; an empty one when the input ends (Ctrl-D) or the person breaks off (Ctrl-C). */
+async function line(question: string, { input, output }: Terminal): Promise<string> {
+  const asking = createInterface({ input, output });
+  const broken = new Promise<string>(resolve => asking.once('close', () => resolve('')));
+  try {
+    return (await Promise.race([asking.question(question), broken])).trim();
+  } finally {
+    asking.close();
+  }
 }

@@ -92,7 +92,9 @@ export function sessionLine(view: SessionView, wallMs: number): string {
     case 'none':
       return 'not logged in';
     case 'ended':
-      return `logged out: ${view.reason === undefined ? 'reason unknown' : `${describeEnd(view.reason)} (${view.reason})`}`;
+      if (view.reason === undefined) return 'logged out: reason unknown';
+      if (view.reason === 'logout-user') return 'logged out';
+      return `logged out: ${describeEnd(view.reason)} (${view.reason})`;
     case 'live': {
       const left = view.expiresWallMs === undefined ? '' : `, ${duration(view.expiresWallMs - wallMs)} left`;
       return `logged in since ${duration(wallMs - (view.sinceWallMs ?? wallMs))}${left}${view.following ? '' : '; no news from the server, the gateway may have ended it'}`;

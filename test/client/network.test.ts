@@ -48,11 +48,22 @@ t.test('a full tunnel: its own table, and rules that are taken back', async t =>
   await network.configure(full);
   t.match(links.calls.slice(2), [
     ['route', 4, 0, 0x7370],
-    ['rule', { family: 4, table: 0x7370, mark: 0x7370, invert: true }],
-    ['rule', { family: 4, table: 254, suppressPrefix: 0 }],
+    ['rule', { family: 4, table: 254, suppressPrefix: 0, priority: 0x7370 }],
+    ['rule', { family: 4, table: 0x7370, mark: 0x7370, invert: true, priority: 0x7371 }],
   ]);
   await network.undo();
   t.equal(links.calls.filter(([name]) => name === 'unrule').length, 2);
+
+  const leftovers = new FakeLinks();
+  leftovers.fails = { name: 'rule', errno: -17 };
+  const again = new Interface('sp-office', leftovers);
+  await again.configure(full);
+  await again.undo();
+  t.equal(
+    leftovers.calls.filter(([name]) => name === 'unrule').length,
+    2,
+    'those of a killed client go, too',
+  );
 });
 
 t.test('what the kernel refuses is said in words, with what to do about rights', async t => {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
+import { PassThrough, Writable } from 'node:stream';
 import t from 'tap';
-import { methodFor, scripted, secretLines } from '../../src/client/prompt.ts';
+import { interactive, methodFor, scripted, secretLines } from '../../src/client/prompt.ts';
 
 const step = { methods: ['totp', 'recovery'], index: 1, of: 1 };
 
@@ -28,4 +29,22 @@ t.test('a script answers step by step and then says what is missing', async t =>
   t.strictSame(await answer(step), { method: 'totp', response: '123456' });
   t.strictSame(await answer(step), { method: 'recovery', response: 'abcd-efgh' });
   await t.rejects(answer(step), { code: 'no-code', exit: 2, message: /step 1 of 1 wants totp or recovery/ });
+});
+
+t.test('a terminal is asked with what went wrong before, and may be left', async t => {
+  let text = '';
+  const output = new Writable({ write: (part, _, done) => ((text += String(part)), done()) });
+  const terminal = { input: new PassThrough(), output };
+  const ask = interactive(undefined, terminal);
+  const first = ask(step, null);
+  t.match(text, /code of your authenticator or recovery code: /);
+  terminal.input.write('123456\n');
+  t.strictSame(await first, { method: 'totp', response: '123456' });
+  const second = ask({ ...step, index: 2, of: 2 }, 'the answer was not accepted');
+  t.match(text, /not accepted\n.*step 2 of 2, /s);
+  terminal.input.write('\n');
+  t.equal(await second, null, 'an empty answer');
+  const third = interactive('recovery', terminal)(step, null);
+  terminal.input.end();
+  t.equal(await third, null, 'the end of the input');
 });
