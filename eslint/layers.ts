@@ -32,7 +32,7 @@ export const table: Readonly<Record<string, Row>> = {
   client: {
     folders: {
       control: true,
-      agent: ['tunnel.ts', 'link.ts', 'keys.ts'],
+      agent: ['tunnel.ts', 'link.ts', 'keys.ts', 'messages.ts'],
       platform: ['netlink.ts', 'libc.ts', 'ffi/ffi.ts'], // addresses and routes
     },
     node: true,
