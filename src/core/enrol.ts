@@ -39,7 +39,7 @@ export function enrolDevice(
     if (user === undefined || user.disabled) throw new Refused('bad-token');
     // Only after the token: a stranger must not learn which keys are registered.
     checkKey(store, request.devicePublicKey);
-    if (store.people.devices().length >= devicesMax) throw new Refused('network-full');
+    if (store.people.deviceCount >= devicesMax) throw new Refused('network-full');
     const id = newId('d', random);
     store.people.addDevice(id, user.id, request.name, request.devicePublicKey, now);
     const locations = locationsFor(store, user, store.people.device(id)!, connected);

@@ -42,10 +42,23 @@ interface Waiter {
   readonly done: (result: 'acked' | 'timeout' | 'ended' | GrantRefusal) => void;
 }
 
+/** A lease to write down and to tell these agents of. */
+interface Renewal {
+  readonly id: string;
+  readonly until: number;
+  readonly agents: readonly string[];
+}
+
 type Watcher = (event: SessionEvent) => void;
 
 const ackWithinMs = 5000;
 const scanEveryMs = 2000;
+/** A session is looked at when something of it is due, and at least this often. */
+const checkEveryMs = 60_000;
+/** One scan takes so many, some 70 ms of work; the rest waits for the next, and by that they spread over time. */
+const checksPerScan = 1000;
+/** When a lease is due and no agent is there to hear of it. */
+const againMs = 10_000;
 const warnAtMs = [600_000, 120_000];
 const watchersPerSession = 8;
 
@@ -74,6 +87,8 @@ export class Sessions implements HubEvents {
   readonly #log: Log;
   readonly #waiters = new Map<string, Waiter>();
   readonly #watchers = new Map<string, Set<Watcher>>();
+  /** Live session -> when it was looked at last, and when to look again. */
+  readonly #checks = new Map<string, { last: number; next: number }>();
   #scannedAt = 0;
 
   constructor(options: SessionsOptions) {
@@ -85,6 +100,7 @@ export class Sessions implements HubEvents {
     // A session that was pending when Core stopped was never answered for: nobody knows its key.
     for (const session of this.#store.sessions.live())
       if (session.status === 'pending') this.end(session.id, 'policy', 'core');
+      else this.#check(session.id, 0);
   }
 
   /**
@@ -212,10 +228,21 @@ export class Sessions implements HubEvents {
   tick(now: number): void {
     for (const waiter of this.#waiters.values()) if (now >= waiter.deadline) waiter.done('timeout');
     this.hub.tick(now);
-    if (now - this.#scannedAt < scanEveryMs && now >= this.#scannedAt) return;
-    const before = this.#scannedAt;
+    const steppedBack = now < this.#scannedAt;
+    if (now - this.#scannedAt < scanEveryMs && !steppedBack) return;
     this.#scannedAt = now;
-    for (const session of this.#store.sessions.live()) this.#scan(session, before, now);
+    // The clock was set: what was planned for later may be due now.
+    if (steppedBack) for (const check of this.#checks.values()) check.next = now;
+    const renewals: Renewal[] = [];
+    let looked = 0;
+    for (const [id, check] of this.#checks) {
+      if (now < check.next) continue;
+      if (looked++ === checksPerScan) break;
+      const session = this.#store.sessions.session(id);
+      if (session?.status !== 'active') this.#checks.delete(id);
+      else this.#scan(session, check, now, renewals);
+    }
+    this.#renew(renewals);
   }
 
   // --- what the hub asks and reports --------------------------------------------------------------------------------------
@@ -251,6 +278,7 @@ export class Sessions implements HubEvents {
   refused(agent: string, id: string, code: GrantRefusal): void {
     this.#log.warn('grant refused', { agent, session: id, code });
     this.#store.sessions.setGrant(id, agent, 'refused', code);
+    if (this.#checks.has(id)) this.#check(id, this.#clock() + scanEveryMs);
     const waiter = this.#waiters.get(id);
     if (waiter === undefined || !waiter.asked.has(agent)) return;
     waiter.refused.set(agent, code);
@@ -338,15 +366,10 @@ export class Sessions implements HubEvents {
   /** Commits the session and ends the older ones of the device here. The newer grant has replaced theirs on every agent that took it. */
   #activate(session: Session, location: Location, source: string): boolean {
     const older = this.#store.sessions
-      .live()
-      .filter(
-        other =>
-          other.deviceKey === session.deviceKey &&
-          other.location === session.location &&
-          other.epoch < session.epoch,
-      );
+      .liveOf(session.deviceKey, session.location)
+      .filter(other => other.epoch < session.epoch);
     const now = this.#clock();
-    const holding = (g: StoredGrant) => g.state === 'acked' || g.state === 'live';
+    const holding = (g: StoredGrant): boolean => g.state === 'acked' || g.state === 'live';
     const took = new Set(
       this.#store.sessions
         .grants(session.id)
@@ -373,6 +396,7 @@ export class Sessions implements HubEvents {
         this.hub.revoke(agent, other.id, other.deviceKey, other.epoch, 'superseded', now);
       this.#over(other, 'superseded');
     }
+    this.#check(session.id, 0);
     this.#log.info('session granted', {
       session: session.id,
       user: session.user,
@@ -382,29 +406,55 @@ export class Sessions implements HubEvents {
     return true;
   }
 
-  #scan(session: Session, before: number, now: number): void {
-    if (session.status === 'pending') return;
+  #scan(session: Session, check: { last: number; next: number }, now: number, renewals: Renewal[]): void {
     // Agents end an expired session themselves and report its counters; Core does it for those that are away.
-    if (now >= session.expiresAt + 2000) return void this.end(session.id, 'expired', 'core');
+    const over = session.expiresAt + 2000;
+    if (now >= over) return void this.end(session.id, 'expired', 'core');
     if (!this.#permitted(session)) return void this.end(session.id, 'policy', 'core');
+    const grants = this.#store.sessions.grants(session.id).filter(isHeld);
+    if (grants.length === 0) return void this.end(session.id, 'agent-stopped', 'core');
     const left = session.expiresAt - now;
     for (const at of warnAtMs)
-      if (left <= at && session.expiresAt - before > at && before > 0)
+      if (check.last > 0 && left <= at && session.expiresAt - check.last > at)
         this.#tell(session, { event: 'warn', secondsLeft: Math.round(left / 1000) });
-    const grants = this.#store.sessions.grants(session.id);
-    const held = grants.filter(({ state }) => state === 'sent' || state === 'acked' || state === 'live');
-    if (held.length === 0) return void this.end(session.id, 'agent-stopped', 'core');
-    this.#renew(session, held, now);
+    const warnings = warnAtMs.map(at => session.expiresAt - at).filter(at => at > now);
+    const { next, renewal } = this.#lease(session, grants, now);
+    if (renewal !== null) renewals.push(renewal);
+    check.last = now;
+    check.next = Math.min(now + checkEveryMs, over, next, ...warnings);
   }
 
-  #renew(session: Session, held: readonly { agent: string }[], now: number): void {
+  /** A lease is renewed when a third of it has passed. */
+  #lease(
+    session: Session,
+    held: readonly StoredGrant[],
+    now: number,
+  ): { next: number; renewal: Renewal | null } {
     const { lease } = session.policy;
     const until = leaseEnd(now, lease, session.expiresAt);
-    const due = lease > 0 && session.leaseUntil - now < (lease * 1000 * 2) / 3 && until > session.leaseUntil;
+    if (until <= session.leaseUntil) return { next: Infinity, renewal: null }; // none, or it reaches to the end already
+    const due = session.leaseUntil - (lease * 1000 * 2) / 3;
+    if (now < due) return { next: due, renewal: null };
     // A lease that no agent heard of is not prolonged: its snapshot will do that.
-    if (!due || !held.some(({ agent }) => this.hub.isConnected(agent))) return;
-    this.#store.sessions.setLease(session.id, until);
-    for (const { agent } of held) this.hub.renew(agent, session.id, until);
+    const agents = held.map(({ agent }) => agent).filter(agent => this.hub.isConnected(agent));
+    if (agents.length === 0) return { next: now + againMs, renewal: null };
+    return { next: now + (lease * 1000) / 3, renewal: { id: session.id, until, agents } };
+  }
+
+  /** All of one scan in one transaction, and only then on the wire. */
+  #renew(renewals: readonly Renewal[]): void {
+    if (renewals.length === 0) return;
+    this.#store.db.transaction(() => {
+      for (const { id, until } of renewals) this.#store.sessions.setLease(id, until);
+    });
+    for (const { id, until, agents } of renewals)
+      for (const agent of agents) this.hub.renew(agent, id, until);
+  }
+
+  #check(id: string, next: number): void {
+    const check = this.#checks.get(id);
+    if (check === undefined) this.#checks.set(id, { last: 0, next });
+    else check.next = Math.min(check.next, next);
   }
 
   #permitted(session: Session): boolean {
@@ -426,6 +476,7 @@ export class Sessions implements HubEvents {
 
   #over(session: Session, reason: EndReason): void {
     this.#log.info('session ended', { session: session.id, user: session.user, reason });
+    this.#checks.delete(session.id);
     this.#waiters.get(session.id)?.done('ended');
     this.#tell(session, { event: 'ended', reason });
     this.#watchers.delete(session.id);
@@ -445,6 +496,10 @@ export class Sessions implements HubEvents {
     const location = this.#store.places.location(session.location)?.name ?? session.location;
     this.#store.audit.append(this.#clock(), { what, who, session: session.id, device, location, ...more });
   }
+}
+
+function isHeld({ state }: StoredGrant): boolean {
+  return state === 'sent' || state === 'acked' || state === 'live';
 }
 
 export function agentConfig(location: Location): AgentConfig {

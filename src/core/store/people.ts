@@ -132,6 +132,10 @@ export class People {
     return rows.map(row => toDevice(row)!);
   }
 
+  get deviceCount(): number {
+    return Number(this.#db.get('SELECT count(*) AS n FROM devices')!['n']);
+  }
+
   setDeviceDisabled(id: string, disabled: boolean): void {
     this.#db.run('UPDATE devices SET disabled = ? WHERE id = ?', disabled ? 1 : 0, id);
   }

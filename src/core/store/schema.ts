@@ -46,9 +46,11 @@ export const migrations: readonly string[] = [
     rx BIGINT NOT NULL DEFAULT 0, tx BIGINT NOT NULL DEFAULT 0, handshakes BIGINT NOT NULL DEFAULT 0);
   CREATE INDEX sessions_live ON sessions (status, location_id);
   CREATE INDEX sessions_token ON sessions (token_hash);
+  CREATE INDEX sessions_device ON sessions (device_key, location_id);
   CREATE TABLE grants (
     session_id TEXT NOT NULL REFERENCES sessions(id) ON DELETE CASCADE, agent_id TEXT NOT NULL, text TEXT NOT NULL,
     state TEXT NOT NULL, code TEXT, PRIMARY KEY (session_id, agent_id));
+  CREATE INDEX grants_agent ON grants (agent_id, state);
 
   CREATE TABLE audit (seq BIGINT PRIMARY KEY, at BIGINT NOT NULL, record TEXT NOT NULL, hash TEXT NOT NULL);
   `,

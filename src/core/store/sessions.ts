@@ -111,6 +111,12 @@ export class SessionStore {
       .map(row => toSession(row)!);
   }
 
+  /** The live sessions of one device at one location. */
+  liveOf(deviceKey: string, location: string): Session[] {
+    const sql = "SELECT * FROM sessions WHERE status <> 'ended' AND device_key = ? AND location_id = ?";
+    return this.#db.all(sql, deviceKey, location).map(row => toSession(row)!);
+  }
+
   recent(limit: number): Session[] {
     return this.#db
       .all('SELECT * FROM sessions ORDER BY created_at DESC LIMIT ?', limit)

@@ -25,6 +25,7 @@ t.test('users, factors and devices', async t => {
   t.equal(people.deviceWithKey('KEY')!.id, 'd_1');
   t.equal(people.devices('u_1').length, 1);
   t.equal(people.devices().length, 1);
+  t.equal(people.deviceCount, 1);
   people.setDeviceDisabled('d_1', true);
   t.equal(people.device('d_1')!.disabled, true);
   people.removeUser('u_1');

@@ -33,6 +33,8 @@ t.test('from pending to ended', async t => {
   ]);
   t.same(sessions.session('s_1'), session);
   t.equal(sessions.sessionWithToken('h')!.id, 's_1');
+  t.equal(sessions.liveOf('K', 'loc_1').length, 1);
+  t.same(sessions.liveOf('K', 'loc_2'), []);
   t.equal(sessions.activate('s_1'), true);
   t.equal(sessions.activate('s_1'), false);
   sessions.confirm('s_1', 20);
