@@ -5,20 +5,25 @@
 // Sums are kept in network order: 16-bit words read big-endian. Knows no header.
 
 import type { Arena } from '../util/arena.ts';
-import type { Code, WasmFunction } from './assembler.ts';
 import {
   assemble,
+  type Code,
+  Func,
+  get,
   i32,
+  i32Type,
+  i32x4,
   i64,
-  i32type,
-  i64type,
-  put,
-  repeatWhile,
-  take,
+  i64Type,
+  i8x16,
+  loopWhile,
+  seq,
+  set,
   v128,
-  v128type,
+  v128Type,
   when,
-} from './assembler.ts';
+  whenElse,
+} from '../util/assembler.ts';
 
 export interface Checksum {
   readonly name: 'simd' | 'wasm' | 'script';
@@ -63,135 +68,151 @@ export function createChecksum(
 /** The WASM module: 0.6 KB. */
 export function checksumModule(kind: 'simd' | 'wasm', sharedMemory: boolean): Uint8Array<ArrayBuffer> {
   const kernel = kind === 'simd' ? simdKernel : scalarKernel;
-  return assemble([kernel(false), kernel(true)], sharedMemory);
+  return assemble([kernel(false), kernel(true)], { sum: 0, copySum: 1 }, sharedMemory);
 }
 
-// The kernels. Locals of `sum(from, bytes, initial)`; `copySum` has `to` in front of them. WASM memory is little-endian, so
-// the words are summed byte-swapped, which RFC 1071 §2(B) allows, and the total is swapped once.
+// The kernels: `sum(from, bytes, initial)`; `copySum` has `to` in front of them. WASM memory is little-endian, so the words
+// are summed byte-swapped, which RFC 1071 §2(B) allows, and the total is swapped once.
 
-function simdKernel(copying: boolean): WasmFunction {
-  const base = copying ? 1 : 0;
-  const [to, from, bytes, initial] = [0, base, base + 1, base + 2] as const;
-  const [total, even, odd, piece] = [base + 3, base + 4, base + 5, base + 6] as const;
-  const step = (offset: number, into: number): Code =>
-    copying
-      ? [take(from), v128.load(offset), put(piece), take(to), take(piece), v128.store(offset)].concat([
-          [take(into), take(piece), v128.pairs16, v128.add32, put(into)],
-        ])
-      : [take(into), take(from), v128.load(offset), v128.pairs16, v128.add32, put(into)];
-  const forward = advance(copying ? [to, from] : [from], bytes);
+interface Kernel {
+  readonly f: Func;
+  /** Null when nothing is copied. */
+  readonly to: number | null;
+  readonly from: number;
+  readonly bytes: number;
+  readonly initial: number;
+  readonly total: number;
+}
+
+function kernelOf(copying: boolean): Kernel {
+  const from = copying ? 1 : 0;
+  const f = new Func(new Array<typeof i32Type>(from + 3).fill(i32Type), [i32Type]);
+  const total = f.local(i32Type);
+  return { f, to: copying ? 0 : null, from, bytes: from + 1, initial: from + 2, total };
+}
+
+function simdKernel(copying: boolean): Func {
+  const kernel = kernelOf(copying);
+  const { f, to, from, bytes, total } = kernel;
+  const [even, odd, piece] = f.locals(3, v128Type) as [number, number, number];
+  const count = (into: number, value: Code): Code =>
+    set(into, i32x4.add(get(into), i32x4.addPairs16U(value)));
+  const step = (offset: number, into: number): Code => {
+    const read = v128.load(get(from), offset);
+    if (to === null) return count(into, read);
+    return seq(set(piece, read), v128.store(get(to), get(piece), offset), count(into, get(piece)));
+  };
   // The last 1 to 15 bytes of a longer range: load the 16 bytes that end there (and store them, some for the second time)
   // and shift the ones already counted out of the vector. Nothing outside the range is touched.
-  const index = v128.const(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  const last = (pointer: number): Code => [take(pointer), take(bytes), i32.add, i32.const(16), i32.sub];
-  const overlapping: Code = [
-    [last(from), v128.load(), put(piece)],
-    copying ? [last(to), take(piece), v128.store()] : [],
-    [take(piece), index, i32.const(16), take(bytes), i32.sub, v128.splat8, v128.add8, v128.swizzle],
-    [v128.pairs16, take(even), v128.add32, put(even)],
-  ];
-  return {
-    name: copying ? 'copySum' : 'sum',
-    parameters: base + 3,
-    locals: [i32type, v128type, v128type, v128type],
-    body: [
-      when(
-        [take(bytes), i32.const(16), i32.geU],
-        [
-          repeatWhile(
-            [take(bytes), i32.const(64), i32.geU],
-            [step(0, even), step(16, odd), step(32, even), step(48, odd), forward(64)],
-          ),
-          repeatWhile([take(bytes), i32.const(16), i32.geU], [step(0, even), forward(16)]),
-          when([take(bytes)], overlapping, []),
-        ],
-        shortRange(copying, to, from, bytes, total),
+  const index = v128.const([0x03020100, 0x07060504, 0x0b0a0908, 0x0f0e0d0c]);
+  const last = (pointer: number): Code => i32.sub(i32.add(get(pointer), get(bytes)), i32.const(16));
+  const shift = i8x16.splat(i32.sub(i32.const(16), get(bytes)));
+  const overlapping = seq(
+    set(piece, v128.load(last(from))),
+    to === null ? [] : v128.store(last(to), get(piece)),
+    count(even, i8x16.swizzle(get(piece), i8x16.add(index, shift))),
+  );
+  return f.body(
+    whenElse(
+      atLeast(bytes, 16),
+      seq(
+        loopWhile(
+          atLeast(bytes, 64),
+          step(0, even),
+          step(16, odd),
+          step(32, even),
+          step(48, odd),
+          forward(kernel, 64),
+        ),
+        loopWhile(atLeast(bytes, 16), step(0, even), forward(kernel, 16)),
+        when(get(bytes), overlapping),
       ),
-      [take(even), take(odd), v128.add32, put(even), take(total)],
-      [0, 1, 2, 3].map(lane => [take(even), v128.lane32(lane), i32.add]),
-      [put(total), finish(total, initial)],
-    ],
-  };
+      shortRange(kernel),
+    ),
+    set(even, i32x4.add(get(even), get(odd))),
+    set(
+      total,
+      [0, 1, 2, 3].reduce((sum, lane) => i32.add(sum, i32x4.lane(get(even), lane)), get(total)),
+    ),
+    finish(kernel),
+  );
 }
 
-function scalarKernel(copying: boolean): WasmFunction {
-  const base = copying ? 1 : 0;
-  const [to, from, bytes, initial] = [0, base, base + 1, base + 2] as const;
-  const [total, wide, piece] = [base + 3, base + 4, base + 5] as const;
-  const step = (offset: number): Code => [
-    [take(from), i64.load(offset), put(piece)],
-    copying ? [take(to), take(piece), i64.store(offset)] : [],
-    [take(wide), take(piece), i64.const(32), i64.shrU, i64.add],
-    [take(piece), i32.wrap, i64.extend, i64.add, put(wide)],
-  ];
-  const forward = advance(copying ? [to, from] : [from], bytes);
-  // (x & (2^bits - 1)) + (x >> bits)
-  const narrow = (bits: number): Code => [
-    [take(wide), i64.const(-1), i64.const(64 - bits), i64.shrU, i64.and],
-    [take(wide), i64.const(bits), i64.shrU, i64.add, put(wide)],
-  ];
-  return {
-    name: copying ? 'copySum' : 'sum',
-    parameters: base + 3,
-    locals: [i32type, i64type, i64type],
-    body: [
-      repeatWhile([take(bytes), i32.const(32), i32.geU], [step(0), step(8), step(16), step(24), forward(32)]),
-      repeatWhile([take(bytes), i32.const(8), i32.geU], [step(0), forward(8)]),
-      shortRange(copying, to, from, bytes, total),
-      [narrow(32), narrow(16), take(total), take(wide), i32.wrap, i32.add, put(total)],
-      finish(total, initial),
-    ],
-  };
+function scalarKernel(copying: boolean): Func {
+  const kernel = kernelOf(copying);
+  const { f, to, from, bytes, total } = kernel;
+  const [wide, piece] = f.locals(2, i64Type) as [number, number];
+  const step = (offset: number): Code =>
+    seq(
+      set(piece, i64.load(get(from), offset)),
+      to === null ? [] : i64.store(get(to), get(piece), offset),
+      set(
+        wide,
+        i64.add(
+          i64.add(get(wide), i64.shrU(get(piece), i64.const(32))),
+          i64.fromU32(i32.fromI64(get(piece))),
+        ),
+      ),
+    );
+  const narrow = (bits: number): Code =>
+    set(wide, i64.add(i64.and(get(wide), i64.const(2 ** bits - 1)), i64.shrU(get(wide), i64.const(bits))));
+  return f.body(
+    loopWhile(atLeast(bytes, 32), step(0), step(8), step(16), step(24), forward(kernel, 32)),
+    loopWhile(atLeast(bytes, 8), step(0), forward(kernel, 8)),
+    shortRange(kernel),
+    narrow(32),
+    narrow(16),
+    set(total, i32.add(get(total), i32.fromI64(get(wide)))),
+    finish(kernel),
+  );
 }
+
+const atLeast = (local: number, value: number): Code => i32.geU(get(local), i32.const(value));
 
 /** Two bytes at a time, then an odd one: for fewer than 16 bytes. */
-function shortRange(copying: boolean, to: number, from: number, bytes: number, total: number): Code {
-  const forward = advance(copying ? [to, from] : [from], bytes);
-  return [
-    repeatWhile(
-      [take(bytes), i32.const(2), i32.geU],
-      copying ? [take(to), take(from), i32.load16(), i32.store16()] : [],
-      [take(total), take(from), i32.load16(), i32.add, put(total), forward(2)],
+function shortRange(kernel: Kernel): Code {
+  const { to, from, bytes, total } = kernel;
+  return seq(
+    loopWhile(
+      atLeast(bytes, 2),
+      to === null ? [] : i32.store16(get(to), i32.load16U(get(from))),
+      set(total, i32.add(get(total), i32.load16U(get(from)))),
+      forward(kernel, 2),
     ),
     when(
-      [take(bytes)],
-      [
-        copying ? [take(to), take(from), i32.load8(), i32.store8()] : [],
-        [take(total), take(from), i32.load8(), i32.add, put(total)],
-      ],
-      [],
+      get(bytes),
+      to === null ? [] : i32.store8(get(to), i32.load8U(get(from))),
+      set(total, i32.add(get(total), i32.load8U(get(from)))),
     ),
-  ];
+  );
 }
 
 /** Folds `total`, swaps it into network order, adds `initial` and leaves the folded result on the stack. */
-function finish(total: number, initial: number): Code {
-  const folded = (local: number): Code => [
-    [take(local), i32.const(0xffff), i32.and, take(local), i32.const(16), i32.shrU, i32.add, put(local)],
-  ];
-  return [
-    [folded(total), folded(total)],
-    [
-      take(total),
-      i32.const(8),
-      i32.shl,
-      i32.const(0xff00),
-      i32.and,
-      take(total),
-      i32.const(8),
-      i32.shrU,
-      i32.or,
-    ],
-    [folded(initial), take(initial), i32.add, put(total), folded(total), folded(total), take(total)],
-  ];
+function finish({ total, initial }: Kernel): Code {
+  const folded = (local: number): Code =>
+    set(local, i32.add(i32.and(get(local), i32.const(0xffff)), i32.shrU(get(local), i32.const(16))));
+  const swapped = i32.or(
+    i32.and(i32.shl(get(total), i32.const(8)), i32.const(0xff00)),
+    i32.shrU(get(total), i32.const(8)),
+  );
+  return seq(
+    folded(total),
+    folded(total),
+    folded(initial),
+    set(total, i32.add(swapped, get(initial))),
+    folded(total),
+    folded(total),
+    get(total),
+  );
 }
 
 /** Moves the pointers forward and the count back. */
-function advance(pointers: readonly number[], bytes: number): (by: number) => Code {
-  return by => [
-    pointers.map(p => [take(p), i32.const(by), i32.add, put(p)]),
-    [take(bytes), i32.const(by), i32.sub, put(bytes)],
-  ];
+function forward({ to, from, bytes }: Kernel, by: number): Code {
+  const pointers = to === null ? [from] : [to, from];
+  return seq(
+    ...pointers.map(p => set(p, i32.add(get(p), i32.const(by)))),
+    set(bytes, i32.sub(get(bytes), i32.const(by))),
+  );
 }
 
 /** The twin without WASM: two 16-bit words per read. */

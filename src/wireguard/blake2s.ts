@@ -5,7 +5,7 @@
 //
 // Sequential by construction (no await between start and finish), and it knows nothing of WireGuard.
 
-import { assemble, type Code, Func, get, i32, i32Type, seq, set } from './wasm/assembler.ts';
+import { assemble, type Code, Func, get, i32, i32Type, seq, set } from '../util/assembler.ts';
 
 export const hashBytes = 32;
 const blockBytes = 64;

@@ -15,7 +15,7 @@ import {
   v128,
   v128Type,
   when,
-} from './assembler.ts';
+} from '../../util/assembler.ts';
 
 /** Where the input words (64 bytes) and the key stream (256 bytes) lie. */
 export interface ChachaLayout {

@@ -29,7 +29,7 @@ import {
   v128Type,
   when,
   whenElse,
-} from './assembler.ts';
+} from '../../util/assembler.ts';
 
 interface Layout extends ChachaLayout, PolyLayout {
   /** The last, partial block of a message, and the block of lengths. */

@@ -17,7 +17,7 @@ import {
   v128,
   v128Type,
   when,
-} from './assembler.ts';
+} from '../../util/assembler.ts';
 
 /** Where the state lies: limbs of r and of h (five 64-bit words each), the powers of r by limb (five vectors), the tag. */
 export interface PolyLayout {

@@ -2,7 +2,7 @@ import t from 'tap';
 import { createCipheriv } from 'node:crypto';
 import { toHex } from '../../../src/util/bytes.ts';
 import { crypt, keystreamScalar, keystreamSimd } from '../../../src/wireguard/wasm/chacha20.ts';
-import { call } from '../../../src/wireguard/wasm/assembler.ts';
+import { call } from '../../../src/util/assembler.ts';
 import { hex, vectors } from '../../fixtures/crypto-suite.ts';
 import { seeded, seedOf } from '../../fixtures/rng.ts';
 import { runWasm } from '../../fixtures/wasm.ts';

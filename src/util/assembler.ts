@@ -1,6 +1,7 @@
-// A small assembler of WebAssembly (core specification 2.0): just the instructions the ciphers here use. Code is a tree of
-// bytes; an instruction is a function from the code of its operands to its own. Building the module where it is used keeps
-// its source the thing that runs: there is no binary in the tree to trust.
+// A small assembler of WebAssembly (core specification 2.0): just the instructions that the ciphers, hashes and checksums
+// here use. Code is a tree of bytes; an instruction is a function from the code of its operands to its own. Building the
+// module where it is used keeps its source the thing that runs: there is no binary in the tree to trust. Knows nothing of
+// packets or keys.
 
 export type Code = readonly (number | Code)[];
 export type Type = 0x7f | 0x7e | 0x7b;
@@ -89,27 +90,33 @@ const ltU = binary(0x49);
 
 export const i32: Constant<number> &
   Group<
-    'eqz',
-    'ltU' | 'gtU' | 'minU' | 'add' | 'sub' | 'and' | 'xor' | 'shl' | 'shrU' | 'rotl',
-    'load' | 'load8U',
-    'store' | 'store8'
+    'eqz' | 'fromI64',
+    'ltU' | 'gtU' | 'geU' | 'minU' | 'add' | 'sub' | 'and' | 'or' | 'xor' | 'shl' | 'shrU' | 'rotl',
+    'load' | 'load8U' | 'load16U',
+    'store' | 'store8' | 'store16'
   > = {
   const: (value: number): Code => [0x41, ...signed(value)],
   eqz: unary(0x45),
+  /** The low half. */
+  fromI64: unary(0xa7),
   ltU,
   minU: (a: Code, b: Code): Code => select(a, b, ltU(a, b)),
   gtU: binary(0x4b),
+  geU: binary(0x4f),
   add: binary(0x6a),
   sub: binary(0x6b),
   and: binary(0x71),
+  or: binary(0x72),
   xor: binary(0x73),
   shl: binary(0x74),
   shrU: binary(0x76),
   rotl: binary(0x77),
   load: load(0x28),
   load8U: load(0x2d),
+  load16U: load(0x2f),
   store: store(0x36),
   store8: store(0x3a),
+  store16: store(0x3b),
 };
 
 export const i64: Constant<number> &
@@ -158,9 +165,18 @@ export const v128: Constant<readonly number[]> &
   store: store(...simd(0x0b)),
 };
 
-export const i32x4: Group<never, 'shl' | 'shrU' | 'add', never, never> & {
+export const i8x16: Group<'splat', 'add' | 'swizzle', never, never> = {
+  splat: unary(...simd(0x0f)),
+  add: binary(...simd(0x6e)),
+  /** The bytes of the first vector that the second one numbers; 0 for a number above 15. */
+  swizzle: binary(...simd(0x0e)),
+};
+
+export const i32x4: Group<'addPairs16U', 'shl' | 'shrU' | 'add', never, never> & {
   readonly lane: (a: Code, lane: number) => Code;
 } = {
+  /** Adds neighbouring unsigned 16-bit lanes. */
+  addPairs16U: unary(...simd(0x7f)),
   shl: binary(...simd(0xab)),
   shrU: binary(...simd(0xad)),
   add: binary(...simd(0xae)),
@@ -224,10 +240,11 @@ export function assemble(
   functions: readonly Func[],
   exports: Readonly<Record<string, number>>,
   sharedMemory: boolean,
-): Uint8Array {
+): Uint8Array<ArrayBuffer> {
   const types = functions.map(f =>
     seq([0x60], list(f.parameters.map(t => [t])), list(f.results.map(t => [t]))),
   );
+  // An import must be at least as wide as the memory given: "1 page to 65536 pages" matches any of them.
   const limits = sharedMemory ? [0x03, 1, ...unsigned(65536)] : [0x00, 1];
   return Uint8Array.from(
     flatten([

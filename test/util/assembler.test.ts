@@ -11,6 +11,7 @@ import {
   i64,
   i64Type,
   i64x2,
+  i8x16,
   loopWhile,
   set,
   tee,
@@ -18,8 +19,8 @@ import {
   v128Type,
   when,
   whenElse,
-} from '../../../src/wireguard/wasm/assembler.ts';
-import { runWasm } from '../../fixtures/wasm.ts';
+} from '../../src/util/assembler.ts';
+import { runWasm } from '../fixtures/wasm.ts';
 
 const here = i32.const(0);
 
@@ -65,17 +66,29 @@ t.test('locals, parameters, calls and control flow', async t => {
 
 t.test('i32 instructions', async t => {
   const f = new Func([i32Type, i32Type]).body(
-    ...[i32.add, i32.sub, i32.and, i32.xor, i32.shl, i32.shrU, i32.rotl, i32.ltU, i32.gtU].map(
-      (operation, i) => i32.store(here, operation(get(0), get(1)), 256 + 4 * i),
-    ),
+    ...[
+      i32.add,
+      i32.sub,
+      i32.and,
+      i32.xor,
+      i32.shl,
+      i32.shrU,
+      i32.rotl,
+      i32.ltU,
+      i32.gtU,
+      i32.or,
+      i32.geU,
+    ].map((operation, i) => i32.store(here, operation(get(0), get(1)), 256 + 4 * i)),
+    i32.store(here, i32.geU(get(1), get(1)), 300),
     i32.store8(i32.const(400), i32.load8U(i32.const(256)), 1),
     i32.store(i32.const(404), i32.load(i32.const(256))),
+    i32.store16(i32.const(410), i32.load16U(i32.const(257))),
   );
   const { calls, u8, u32 } = runWasm([f]);
   const [a, b] = [0x87654321, 5];
   calls[0]!(a, b);
   t.same(
-    [...u32.subarray(64, 73)],
+    [...u32.subarray(64, 76)],
     [
       a + b,
       a - b,
@@ -86,8 +99,12 @@ t.test('i32 instructions', async t => {
       ((a << b) | (a >>> (32 - b))) >>> 0,
       0,
       1,
+      (a | b) >>> 0,
+      1,
+      1,
     ],
   );
+  t.same([...u8.subarray(408, 414)], [0, 0, ...u8.subarray(257, 259), 0, 0]);
   t.equal(u8[401], (a + b) & 255);
   t.equal(u32[101], a + b);
 });
@@ -99,9 +116,10 @@ t.test('i64 instructions', async t => {
     i64.store(here, i64.loadU32(i32.const(4)), 64),
     i64.store(here, i64.load(i32.const(0)), 72),
     i64.storeU32(here, i64.fromU32(i32.const(-1)), 80),
+    i32.store(here, i32.fromI64(get(0)), 88),
     i64.eqz(get(0)),
   );
-  const { calls, u8 } = runWasm([f]);
+  const { calls, u8, u32 } = runWasm([f]);
   const [a, b] = [-0x123456789abcdefn, 9n];
   t.equal(calls[0]!(a, b), 0);
   const words = new BigInt64Array(u8.buffer, 0, 11);
@@ -122,6 +140,7 @@ t.test('i64 instructions', async t => {
       0xffffffffn,
     ],
   );
+  t.equal(u32[22], Number(BigInt.asUintN(32, a)));
   t.equal(calls[0]!(0n, 0n), 1);
 });
 
@@ -143,6 +162,10 @@ t.test('vector instructions', async t => {
     v128.shuffleWords(get(a), get(b), [0, 4, 3, 7]),
     v128.shuffleBytes(get(a), get(b), [0, 31, 1, 30, 2, 29, 3, 28, 4, 27, 5, 26, 6, 25, 7, 24]),
     v128.loadSplat32(here, 8),
+    i32x4.addPairs16U(get(a)),
+    i8x16.add(get(a), get(b)),
+    i8x16.splat(i32.const(0x1a5)),
+    i8x16.swizzle(get(a), get(b)),
   ];
   f.body(
     set(a, v128.load(here)),
@@ -211,6 +234,21 @@ t.test('vector instructions', async t => {
     [0, 31, 1, 30, 2, 29, 3, 28, 4, 27, 5, 26, 6, 25, 7, 24].map(i => bytes[i]),
   );
   t.same(row(13), [3, 3, 3, 3]);
+  t.same(
+    row(14),
+    av.map(x => (x >>> 16) + (x & 0xffff)),
+  );
+  const rowBytes = (i: number): number[] => [...u8.subarray(64 + 16 * i, 80 + 16 * i)];
+  const [aBytes, bBytes] = [bytes.slice(0, 16), bytes.slice(16)];
+  t.same(
+    rowBytes(15),
+    aBytes.map((x, i) => (x + bBytes[i]!) & 255),
+  );
+  t.same(rowBytes(16), Array(16).fill(0xa5));
+  t.same(
+    rowBytes(17),
+    bBytes.map(i => aBytes[i] ?? 0),
+  );
   t.equal(u32[8], 3);
 });
 
