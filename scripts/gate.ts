@@ -76,6 +76,20 @@ function testFiles(): string[] {
     .sort();
 }
 
+/** Every failed assertion with its place and difference. */
+function failures(text: string): string {
+  const lines = text.split('\n');
+  let shown = '';
+  for (const [i, line] of lines.entries()) {
+    if (!/^ *not ok/.test(line) || /# (?:SKIP|TODO)/i.test(line)) continue;
+    shown += `${line.trim()}\n`;
+    if (!/^ *---/.test(lines[i + 1] ?? '')) continue;
+    const end = lines.findIndex((other, at) => at > i && /^ *\.\.\.$/.test(other));
+    shown += `${lines.slice(i + 2, Math.min(end, i + 40)).join('\n')}\n`;
+  }
+  return shown;
+}
+
 const needsNetwork = (file: string): boolean => /^test\/(interop|e2e|firmware)\//.test(file);
 
 async function tap(label: string, files: string[], jobs: number, options: string[]): Promise<Step> {
@@ -83,10 +97,12 @@ async function tap(label: string, files: string[], jobs: number, options: string
   const report = join(reports, `${label.replace(/\W+/g, '-')}.tap`);
   rmSync(report, { force: true });
   if (files.length === 0) return { name: label, seconds: 0, count: one(true), notes: ['no files'] };
+  // A terminal gets progress; a log gets what failed, below.
+  const reporter = process.stdout.isTTY ? 'terse' : 'silent';
   const code = await run('tap', [
     'run',
     '-R',
-    'terse',
+    reporter,
     `--jobs=${jobs}`,
     `--output-file=${report}`,
     ...options,
@@ -94,7 +110,9 @@ async function tap(label: string, files: string[], jobs: number, options: string
   ]);
   let { count, notes } = { count: one(false), notes: ['FAILED: tap wrote no report'] };
   try {
-    ({ count, notes } = countTap(readFileSync(report, 'utf8')));
+    const text = readFileSync(report, 'utf8');
+    ({ count, notes } = countTap(text));
+    if (!process.stdout.isTTY) process.stdout.write(failures(text));
   } catch {
     // The note above says it.
   }
