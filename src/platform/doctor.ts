@@ -78,11 +78,11 @@ export function probeUdp(libc: Libc): Finding {
 export function probeCrypto(libc: Libc, fallback: CryptoLike): Finding {
   const { provider, candidates } = compareCrypto(libc, fallback);
   const wrong = candidates.filter(one => one.failure !== null);
-  const best = candidates.find(one => one.name === provider.name);
-  const speed = best === undefined ? '' : `, ${(best.seal1440 / 1000).toFixed(2)} us per full packet`;
+  const best = candidates.find(one => one.name === provider.name)!;
+  const speed = `, ${(best.seal1440 / 1000).toFixed(2)} us per full packet`;
   const detail = [provider.name + speed, ...wrong.map(one => `${one.name} ${one.failure}`)].join('; ');
   const repair =
-    best === undefined
+    provider === fallback
       ? 'install libcrypto (OpenSSL 3) or use an official Node: encryption is ten times slower'
       : '';
   return finding(
