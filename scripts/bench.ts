@@ -28,17 +28,29 @@ function usage(message: string): never {
   process.exit(2);
 }
 
-const { values: options } = parseArgs({
-  options: {
-    peers: { type: 'string' },
-    only: { type: 'string' },
-    pairs: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '4' },
-    streams: { type: 'string', default: '1,4,16' },
-    json: { type: 'string' },
-    quick: { type: 'boolean', default: false },
-  },
-});
+const known = {
+  peers: { type: 'string' },
+  only: { type: 'string' },
+  pairs: { type: 'string', default: '5' },
+  seconds: { type: 'string', default: '4' },
+  streams: { type: 'string', default: '1,4,16' },
+  json: { type: 'string' },
+  quick: { type: 'boolean', default: false },
+} as const;
+
+function readOptions(): ReturnType<typeof parseArgs<{ options: typeof known }>>['values'] {
+  try {
+    return parseArgs({ options: known }).values;
+  } catch (error) {
+    usage(
+      `${String((error as Error).message)}; expected ${Object.keys(known)
+        .map(name => `--${name}`)
+        .join(', ')}`,
+    );
+  }
+}
+
+const options = readOptions();
 const only = options.only?.split(',') ?? sections;
 for (const name of only)
   if (!sections.includes(name)) usage(`--only ${name}: expected some of ${sections.join(', ')}`);
