@@ -1,7 +1,14 @@
 // Forms of option values: each understands text (flags, environment, UCI) and file values (TOML has types), and says in words
 // what it expected when it does not. Pure, and knows no option by name.
 
-import { contains, formatPrefix, type IpPrefix, parseAddress, parsePrefix } from './ip.ts';
+import { equalBytes } from '../util/bytes.ts';
+import {
+  formatPrefix,
+  type IpPrefix,
+  network as networkOf,
+  parseAddress,
+  parsePrefix,
+} from '../util/inet.ts';
 
 /** A value that was understood, or what would have been. */
 export type Parsed<T> =
@@ -110,20 +117,17 @@ export function list<T>(item: Form<T>): Form<readonly T[]> {
 /** A network: host bits would be a slip of the pen. */
 export const network: Form<IpPrefix> = textual(given => {
   const prefix = parsePrefix(given);
-  const own = parseAddress(given.split('/')[0]!);
-  if (prefix === null || own === null) return expect('an IP network such as 10.77.0.0/16');
-  const isNetwork =
-    contains(prefix, { ...own, prefix: prefix.prefix }) && sameBytes(own.address, prefix.address);
-  return isNetwork ? ok(prefix) : expect(`the network address, here ${formatPrefix(prefix)}`);
+  if (prefix === null) return expect('an IP network such as 10.77.0.0/16');
+  const wanted = networkOf(prefix);
+  return equalBytes(prefix.address, wanted.address)
+    ? ok(prefix)
+    : expect(`the network address, here ${formatPrefix(wanted)}`);
 }, 'an IP network such as 10.77.0.0/16');
 
 /** An address with the length of its network; host bits are kept. */
 export const hostAddress: Form<IpPrefix> = textual(given => {
   const prefix = parsePrefix(given);
-  const own = parseAddress(given.split('/')[0]!);
-  return prefix === null || own === null
-    ? expect('an address with prefix length such as 10.77.0.1/24')
-    : ok({ ...own, prefix: prefix.prefix });
+  return prefix === null ? expect('an address with prefix length such as 10.77.0.1/24') : ok(prefix);
 }, 'an address with prefix length such as 10.77.0.1/24');
 
 /** Where to listen; `off` is a null. */
@@ -152,8 +156,4 @@ export const coreUrl: Form<string> = textual(given => {
 /** Nobody but this machine can listen in. */
 export function isLoopback(url: string): boolean {
   return ['localhost', '127.0.0.1', '[::1]'].includes(new URL(url).hostname);
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.every((byte, i) => byte === b[i]);
 }

@@ -21,7 +21,7 @@ import type {
   PeerState,
   WorkerEvent,
 } from './messages.ts';
-import { formatAddress, parseAddress } from './ip.ts';
+import { formatAddress, formatEndpoint, parseAddress } from '../util/inet.ts';
 import type { Session, Sessions } from './session.ts';
 import type { Sockets } from './sockets.ts';
 
@@ -332,7 +332,6 @@ function addressText(endpoint: Endpoint): string {
 /** As UAPI and `wg` write it, or null when unset. */
 export function endpointText(endpoint: Endpoint): string | null {
   if (endpoint.family === 0) return null;
-  const address = addressText(endpoint);
-  if (endpoint.family === 4) return `${address}:${endpoint.port}`;
-  return `[${address}${endpoint.scopeId === 0 ? '' : `%${endpoint.scopeId}`}]:${endpoint.port}`;
+  const { port, scopeId } = endpoint;
+  return formatEndpoint({ host: addressText(endpoint), port, ...(scopeId !== 0 && { scope: `${scopeId}` }) });
 }

@@ -9,6 +9,7 @@ import type { LocalPolicy } from '../control/grant.ts';
 import type { Log } from '../platform/log.ts';
 import { toBase64, toHex, wipe } from '../util/bytes.ts';
 import { errorText, PlainError, usageError } from '../util/errors.ts';
+import type { IpPrefix } from '../util/inet.ts';
 import { Admission } from './admission.ts';
 import { type AgentConfig, fixedChanges } from './config.ts';
 import { Core } from './core.ts';
@@ -23,7 +24,6 @@ import {
   saveConfig,
   saveEnrolment,
 } from './identity.ts';
-import type { IpPrefix } from './ip.ts';
 import type { DeviceState, Link, SessionEvent } from './messages.ts';
 import { metricsText } from './metrics.ts';
 import { type Kernel, Network } from './network.ts';

@@ -3,7 +3,7 @@
 
 import { toBase64 } from '../util/bytes.ts';
 import { endReasons } from '../control/reasons.ts';
-import { formatPrefix } from './ip.ts';
+import { formatPrefix } from '../util/inet.ts';
 import type { DeviceState } from './messages.ts';
 
 export interface MetricsInput {

@@ -2,7 +2,7 @@
 // removed, what somebody else put there is left alone. The kernel is reached through platform/netlink.ts, without processes.
 
 import type { Log } from '../platform/log.ts';
-import { contains, formatPrefix, type IpPrefix, masked } from './ip.ts';
+import { contains, formatPrefix, type IpPrefix, network } from '../util/inet.ts';
 
 /** The part of platform/netlink.ts that is used here; results are >= 0 or -errno. */
 export interface Kernel {
@@ -38,8 +38,8 @@ export class Network {
   /** The interface must be up: the kernel refuses routes through one that is down. */
   apply(addresses: readonly IpPrefix[], routes: readonly IpPrefix[]): void {
     // A network that an address brings along is routed already.
-    const onLink = addresses.map(ip => ({ ...ip, address: masked(ip.address, ip.prefix) }));
-    const wanted = routes.filter(route => !onLink.some(network => contains(network, route)));
+    const onLink = addresses.map(network);
+    const wanted = routes.filter(route => !onLink.some(own => contains(own, route)));
     const name = this.#ifname;
     this.#routes = this.#reconcile('route', this.#routes, wanted, {
       add: route => this.#kernel.addRoute({ ...route, interface: name }),

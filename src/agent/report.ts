@@ -3,7 +3,7 @@
 
 import { describeEnd, type EndReason } from '../control/reasons.ts';
 import { toBase64 } from '../util/bytes.ts';
-import { formatPrefix } from './ip.ts';
+import { formatPrefix } from '../util/inet.ts';
 import type { DeviceState } from './messages.ts';
 
 export interface SessionReport {

@@ -16,7 +16,7 @@ import {
   network,
   text,
 } from './form.ts';
-import type { IpPrefix } from './ip.ts';
+import type { IpPrefix } from '../util/inet.ts';
 
 export interface Option<T> {
   readonly form: Form<T>;

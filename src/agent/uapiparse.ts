@@ -5,7 +5,7 @@
 // far, in the order written, and the caller applies it before it answers.
 
 import { fromHex, isZero, toHex } from '../util/bytes.ts';
-import { formatPrefix, parseEndpoint, parsePrefix } from './ip.ts';
+import { formatPrefix, network, parseEndpoint, parsePrefix } from '../util/inet.ts';
 import type { AllowedIpChange, DeviceChange, DeviceState, EndpointMsg, PeerChangeMsg } from './messages.ts';
 
 /** Negative Linux error numbers, whatever the host (wireguard-go ipc/uapi_unix.go). */
@@ -157,9 +157,10 @@ export class SetParser {
 
   #allowedIp(value: string): Errno {
     const remove = value.startsWith('-');
-    const ip = parsePrefix(remove ? value.slice(1) : value);
-    if (ip === null) return errno.invalid;
+    const prefix = parsePrefix(remove ? value.slice(1) : value);
+    if (prefix === null) return errno.invalid;
     if (this.#isRemoved) return errno.ok;
+    const ip = network(prefix);
     let peer = this.#section.at(-1)!;
     if ((peer.allowedIps?.length ?? 0) >= allowedIpsPerChange) peer = this.#next(peer);
     (peer.allowedIps ??= []).push(remove ? { ...ip, remove } : ip);

@@ -4,13 +4,13 @@
 // specific than a default route.
 
 import type { TunnelConfig } from '../control/messages.ts';
-import { network as masked, parsePrefix } from '../control/prefix.ts';
 import { loadFfi } from '../platform/ffi/ffi.ts';
 import { Libc } from '../platform/libc.ts';
 import { Netlink } from '../platform/netlink.ts';
 import type { Rule } from '../platform/netlink.ts';
 import { Arena } from '../util/arena.ts';
 import { PlainError } from '../util/errors.ts';
+import { network, parsePrefixOrAddress } from '../util/inet.ts';
 import type { Network } from './tunnel.ts';
 
 /** Mark and table of a full tunnel, and where its two rules stand: "sp". */
@@ -39,16 +39,19 @@ export class Interface implements Network {
   }
 
   mark(config: TunnelConfig): number {
-    return config.allowedIps.some(text => parsePrefix(text)?.prefix === 0) ? fullTunnel : 0;
+    return config.allowedIps.some(text => parsePrefixOrAddress(text)?.prefix === 0) ? fullTunnel : 0;
   }
 
   configure(config: TunnelConfig): Promise<void> {
     this.#must(this.#links.linkUp(this.#ifname), 'set it up');
     for (const text of config.addresses) {
-      this.#must(this.#links.addAddress(this.#ifname, parsePrefix(text)!), `give it the address ${text}`);
+      this.#must(
+        this.#links.addAddress(this.#ifname, parsePrefixOrAddress(text)!),
+        `give it the address ${text}`,
+      );
     }
     for (const text of config.allowedIps) {
-      const prefix = masked(parsePrefix(text)!);
+      const prefix = network(parsePrefixOrAddress(text)!);
       const isAll = prefix.prefix === 0;
       const table = isAll ? { table: fullTunnel } : {};
       this.#must(this.#links.addRoute({ ...prefix, interface: this.#ifname, ...table }), `route ${text}`);

@@ -7,10 +7,10 @@ import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { DeviceChange, DeviceState, PeerChangeMsg } from '../agent/messages.ts';
 import type { TunnelConfig } from '../control/messages.ts';
-import { parsePrefix } from '../control/prefix.ts';
 import { bytesOf } from '../control/validate.ts';
 import { wipe } from '../util/bytes.ts';
 import { PlainError, errorText } from '../util/errors.ts';
+import { parsePrefixOrAddress } from '../util/inet.ts';
 
 /** What this file needs of the data plane (agent/link.ts). Tests bring their own. */
 export interface Dataplane {
@@ -144,7 +144,7 @@ export class Tunnel {
       persistentKeepalive: this.#psk === null ? 0 : this.#config.keepalive,
       keepFresh: this.#psk !== null,
       replaceAllowedIps: true,
-      allowedIps: this.#config.allowedIps.map(text => parsePrefix(text)!),
+      allowedIps: this.#config.allowedIps.map(text => parsePrefixOrAddress(text)!),
     };
   }
 

@@ -3,11 +3,10 @@
 // no canonical form is needed, one algorithm and one version exist. Pure: keys, clock and what the agent holds are arguments.
 // A refusal is a code for a counter, never a throw, and nothing may change before `verifyGrant` said ok.
 
+import { contains, type IpPrefix, parsePrefixOrAddress } from '../util/inet.ts';
 import { signBytes, verifyBytes } from './keys.ts';
-import { contains, parsePrefix, prefixText } from './prefix.ts';
-import type { Prefix } from './prefix.ts';
 import { sealedText } from './seal.ts';
-import { id, integer, key32, list, literal, object, read, time } from './validate.ts';
+import { id, integer, key32, list, literal, object, prefixText, read, time } from './validate.ts';
 import type { Shape } from './validate.ts';
 
 export const grantMaxBytes = 8192;
@@ -103,7 +102,7 @@ export interface LocalPolicy {
   /** Lowest `stale` accepted, seconds. 180 outside demonstrations: WireGuard itself needs that long between handshakes. */
   readonly minStale: number;
   /** The peer's prefixes must lie in these; empty means anything. */
-  readonly ranges: readonly Prefix[];
+  readonly ranges: readonly IpPrefix[];
   readonly maxPeers: number;
 }
 
@@ -132,7 +131,7 @@ export type GrantVerdict =
   | {
       readonly ok: true;
       readonly grant: Grant;
-      readonly ips: readonly Prefix[];
+      readonly ips: readonly IpPrefix[];
       /** Held already: only acknowledge. */ readonly again: boolean;
     }
   | { readonly ok: false; readonly code: GrantRefusal };
@@ -168,7 +167,7 @@ export function verifyGrant(text: string, context: GrantContext): GrantVerdict {
   const again = held !== undefined && held.epoch === grant.epoch && held.id === grant.id;
   if (again && !held.live) return refuse('ended');
   if (!again && held !== undefined && grant.epoch <= held.epoch) return refuse('epoch');
-  const ips = grant.ips.map(ip => parsePrefix(ip)!);
+  const ips = grant.ips.map(ip => parsePrefixOrAddress(ip)!);
   const forbidden = checkPolicy(grant, ips, held?.live === true, context);
   return forbidden === null ? { ok: true, grant, ips, again } : refuse(forbidden);
 }
@@ -198,7 +197,7 @@ function checkTime(grant: Grant, wallMs: number | null): GrantRefusal | null {
 
 function checkPolicy(
   grant: Grant,
-  ips: readonly Prefix[],
+  ips: readonly IpPrefix[],
   replaces: boolean,
   context: GrantContext,
 ): GrantRefusal | null {

@@ -4,7 +4,6 @@
 
 import { grantMaxBytes, grantRefusals } from './grant.ts';
 import type { GrantRefusal } from './grant.ts';
-import { prefixText } from './prefix.ts';
 import { endReasons } from './reasons.ts';
 import type { EndReason } from './reasons.ts';
 import { kemPublicKeyText, sealedText } from './seal.ts';
@@ -22,6 +21,7 @@ import {
   object,
   optional,
   pattern,
+  prefixText,
   string,
   time,
 } from './validate.ts';

@@ -3,6 +3,7 @@
 // path. Everything is bounded: strings, arrays, numbers. `read` turns hostile text into a value or one line, never a throw.
 
 import { fromBase64 } from '../util/bytes.ts';
+import { parsePrefixOrAddress } from '../util/inet.ts';
 
 /** Returns the checked value, or throws a ShapeError that `read` and `check` catch. */
 export type Shape<T> = (value: unknown, path: string) => T;
@@ -106,6 +107,13 @@ export function base64(bytes: number): Shape<string> {
 }
 
 export const key32: Shape<string> = base64(32);
+
+/** A prefix in text; an address stands for itself alone. */
+export const prefixText: Shape<string> = (value, path) => {
+  if (typeof value !== 'string' || parsePrefixOrAddress(value) === null)
+    throw new ShapeError(path, 'an IP prefix such as "10.77.0.2/32"');
+  return value;
+};
 
 export function list<T>(item: Shape<T>, maxLength: number, minLength = 0): Shape<T[]> {
   return (value, path) => {

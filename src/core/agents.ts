@@ -19,9 +19,9 @@ import {
   welcomeTranscript,
 } from '../control/messages.ts';
 import type { AgentFrame, CoreFrame } from '../control/messages.ts';
-import { sourceNetwork } from '../control/prefix.ts';
 import { bytesOf, read } from '../control/validate.ts';
 import { toBase64 } from '../util/bytes.ts';
+import { sourceNetwork } from '../util/inet.ts';
 import { counted, waitMs } from './attempts.ts';
 import { enrolAgent } from './enrol.ts';
 import type { Random } from './ids.ts';

@@ -9,8 +9,8 @@ import type {
   EnrolRequest,
   TunnelConfig,
 } from '../control/messages.ts';
-import { formatPrefix, network, parsePrefix } from '../control/prefix.ts';
 import { fromBase64, isZero, toBase64 } from '../util/bytes.ts';
+import { formatPrefix, network, parsePrefixOrAddress } from '../util/inet.ts';
 import { hashToken, newId } from './ids.ts';
 import type { Random } from './ids.ts';
 import { hostAddress, mayUse, stepsOf } from './policy.ts';
@@ -160,7 +160,7 @@ export function tunnelConfig(
     addresses: [hostAddress(settings, host)],
     dns: settings.dns ?? [],
     mtu: settings.mtu ?? 1420,
-    allowedIps: settings.allowedIps ?? [formatPrefix(network(parsePrefix(settings.network)!))],
+    allowedIps: settings.allowedIps ?? [formatPrefix(network(parsePrefixOrAddress(settings.network)!))],
     keepalive: settings.keepalive ?? 25,
     gateways: ordered.flatMap(agent => {
       const endpoint = agent.endpoint ?? settings.endpoint;

@@ -2,9 +2,19 @@
 // grant carries the values in force when it was made, so a change touches new logins only.
 
 import { endpointText } from '../control/messages.ts';
-import { addressAt, formatAddress, network, parsePrefix, prefixText } from '../control/prefix.ts';
-import { boolean, id, integer, list, literal, object, optional, pattern } from '../control/validate.ts';
+import {
+  boolean,
+  id,
+  integer,
+  list,
+  literal,
+  object,
+  optional,
+  pattern,
+  prefixText,
+} from '../control/validate.ts';
 import type { Shape, Shaped } from '../control/validate.ts';
+import { addressAt, formatAddress, formatPrefix, network, parsePrefixOrAddress } from '../util/inet.ts';
 
 /** WireGuard re-handshakes about every 120 s and drops keys at 180 s: a shorter `stale` logs live peers out. */
 export const staleFloor = 180;
@@ -102,28 +112,29 @@ export function mayUse(settings: LocationSettings, groups: readonly string[]): b
 
 /** Offsets in the network that devices may have: after the gateway, before the broadcast address; at most a /16 worth. */
 export function hostRange(settings: LocationSettings): { first: number; last: number } {
-  const net = parsePrefix(settings.network)!;
+  const net = parsePrefixOrAddress(settings.network)!;
   const bits = Math.min(16, net.address.length * 8 - net.prefix);
   return { first: 2, last: 2 ** bits - (net.family === 4 ? 2 : 1) };
 }
 
 /** The device's address as a host prefix. */
 export function hostAddress(settings: LocationSettings, host: number): string {
-  const net = parsePrefix(settings.network)!;
+  const net = parsePrefixOrAddress(settings.network)!;
   return `${formatAddress(addressAt(net, host))}/${net.address.length * 8}`;
 }
 
 export function gatewayAddress(settings: LocationSettings): string {
-  const net = parsePrefix(settings.network)!;
+  const net = parsePrefixOrAddress(settings.network)!;
   return `${formatAddress(addressAt(net, 1))}/${net.prefix}`;
 }
 
 /** One line about what is wrong with settings whose shape is right, or null. */
 export function settingsProblem(settings: LocationSettings): string | null {
-  const net = parsePrefix(settings.network)!;
+  const net = parsePrefixOrAddress(settings.network)!;
   const { first, last } = hostRange(settings);
   if (last < first) return `network ${settings.network} has no room for devices: give at least a /29`;
-  if (formatAddress(network(net).address) !== formatAddress(net.address))
-    return `network ${settings.network} has host bits set: did you mean ${formatAddress(network(net).address)}/${net.prefix}?`;
+  const wanted = formatPrefix(network(net));
+  if (formatPrefix(net) !== wanted)
+    return `network ${settings.network} has host bits set: did you mean ${wanted}?`;
   return null;
 }

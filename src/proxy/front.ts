@@ -10,7 +10,7 @@ import { Acceptor, refuseUpgrade } from '../control/channel.ts';
 import type { Log } from '../control/log.ts';
 import { paths, readRelayAnswer, relayBodyMaxBytes, relayProtocol } from '../control/messages.ts';
 import type { RelayAnswer, RelayRequest } from '../control/messages.ts';
-import { parseAddress, sourceNetwork } from '../control/prefix.ts';
+import { parseAddress, sourceNetwork } from '../util/inet.ts';
 import { Limits } from './limits.ts';
 import { Uplink } from './uplink.ts';
 

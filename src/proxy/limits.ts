@@ -1,7 +1,7 @@
 // How much one source may ask: a token bucket per address, in a table of bounded size. Pure: time is an
 // argument. When the table is full the longest-quiet entry goes, so a flood of sources costs memory only up to the bound.
 
-import { sourceNetwork } from '../control/prefix.ts';
+import { sourceNetwork } from '../util/inet.ts';
 
 interface Bucket {
   tokens: number;

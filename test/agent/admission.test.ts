@@ -5,7 +5,7 @@ import { Admission } from '../../src/agent/admission.ts';
 import { CoreClock } from '../../src/agent/coreclock.ts';
 import { GrantStore } from '../../src/agent/grants.ts';
 import { type Enrolment, type Identity, loadIdentity } from '../../src/agent/identity.ts';
-import { parsePrefix } from '../../src/agent/ip.ts';
+import { parsePrefix } from '../../src/util/inet.ts';
 import type { SessionEvent } from '../../src/agent/messages.ts';
 import type { Grant, LocalPolicy } from '../../src/control/grant.ts';
 import { generateKemKeyPair, seal } from '../../src/control/seal.ts';

@@ -13,7 +13,7 @@ import {
   listenAddress,
   network,
 } from '../../src/agent/form.ts';
-import { formatPrefix } from '../../src/agent/ip.ts';
+import { formatPrefix } from '../../src/util/inet.ts';
 
 function check<T>(
   t: Test,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type AgentConfig, loadConfig } from '../../src/agent/config.ts';
 import { Gateway, type Host } from '../../src/agent/gateway.ts';
 import type { Kernel } from '../../src/agent/network.ts';
-import { formatPrefix } from '../../src/agent/ip.ts';
+import { formatPrefix } from '../../src/util/inet.ts';
 import { readStatus } from '../../src/agent/status.ts';
 import { readDevice } from '../../src/agent/uapiclient.ts';
 import { createLog, type Log } from '../../src/platform/log.ts';

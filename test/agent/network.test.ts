@@ -1,5 +1,5 @@
 import t from 'tap';
-import { formatPrefix, type IpPrefix, parsePrefix } from '../../src/agent/ip.ts';
+import { formatPrefix, type IpPrefix, parsePrefix } from '../../src/util/inet.ts';
 import { type Kernel, Network } from '../../src/agent/network.ts';
 import { hostAddress } from '../../src/agent/form.ts';
 import { createLog } from '../../src/platform/log.ts';

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { errno, formatState, SetParser } from '../../src/agent/uapiparse.ts';
 import type { DeviceChange, DeviceState, PeerState } from '../../src/agent/messages.ts';
-import { formatPrefix } from '../../src/agent/ip.ts';
+import { formatPrefix } from '../../src/util/inet.ts';
 import { toHex } from '../../src/util/bytes.ts';
 
 const k1 = '11'.repeat(32);

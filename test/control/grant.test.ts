@@ -4,7 +4,7 @@ import t from 'tap';
 import { grantForLog, grantMaxBytes, signGrant, transcriptOf, verifyGrant } from '../../src/control/grant.ts';
 import type { Grant, GrantContext, GrantRefusal, HeldGrant } from '../../src/control/grant.ts';
 import { generateSignKeyPair, signBytes } from '../../src/control/keys.ts';
-import { parsePrefix } from '../../src/control/prefix.ts';
+import { parsePrefix } from '../../src/util/inet.ts';
 
 const core = generateSignKeyPair();
 const now = 1_700_000_000_000;
@@ -57,7 +57,7 @@ t.test('a good grant', async t => {
   t.ok(verdict.ok);
   if (!verdict.ok) return;
   t.same(verdict.grant, grant);
-  t.same(verdict.ips, [parsePrefix('10.77.0.2')]);
+  t.same(verdict.ips, [parsePrefix('10.77.0.2/32')]);
   t.equal(code(signed({ aud: 'loc_1' })), 'ok');
   t.equal(
     code(signed(), { coreKeys: [generateSignKeyPair().publicKey, core.publicKey] }),

@@ -13,6 +13,7 @@ import {
   object,
   optional,
   pattern,
+  prefixText,
   read,
   string,
 } from '../../src/control/validate.ts';
@@ -74,4 +75,10 @@ t.test('a bug in a shape is not mistaken for bad input', async t => {
     throw new TypeError('ours');
   };
   t.throws(() => read(broken, '1'), TypeError);
+});
+
+t.test('a prefix stays text', async t => {
+  for (const text of ['10.77.0.2/32', '10.77.0.2', 'fd00::/64'])
+    t.same(check(prefixText, text), { ok: true, value: text });
+  for (const bad of ['10.77.0.2/33', 'gate.example', 7]) t.equal(check(prefixText, bad).ok, false);
 });

@@ -25,7 +25,7 @@ import {
   stepAnswer,
   stepRequest,
 } from '../../src/control/messages.ts';
-import { formatPrefix, parsePrefix, sourceNetwork } from '../../src/control/prefix.ts';
+import { formatPrefix, parsePrefixOrAddress, sourceNetwork } from '../../src/util/inet.ts';
 import { verifyProof } from '../../src/control/proof.ts';
 import { generateKemKeyPair, open, seal } from '../../src/control/seal.ts';
 import { check, read } from '../../src/control/validate.ts';
@@ -254,8 +254,11 @@ t.test(`addresses, tokens, codes (seed ${seed})`, async t => {
   ];
   for (let i = 0; i < 3000; i++) {
     const text = garbled(rng, rng.pick(texts));
-    const prefix = parsePrefix(text);
-    if (prefix !== null && JSON.stringify(parsePrefix(formatPrefix(prefix))) !== JSON.stringify(prefix))
+    const prefix = parsePrefixOrAddress(text);
+    if (
+      prefix !== null &&
+      JSON.stringify(parsePrefixOrAddress(formatPrefix(prefix))) !== JSON.stringify(prefix)
+    )
       t.fail(text);
     sourceNetwork(text);
     check(endpointText, text);

@@ -1,6 +1,6 @@
-// IP addresses as text and bytes. The grammar is that of Go's net/netip, because a UAPI client must get the same answer
-// from us as from wireguard-go: no leading zeros, no spaces, a prefix always carries its length, a zone only in an endpoint.
-// Output is RFC 5952.
+// IP addresses, prefixes and endpoints as text and bytes. The grammar is that of Go's net/netip, because a UAPI client must
+// get the same answer from us as from wireguard-go: no leading zeros, no spaces, a zone only in an endpoint. Output is
+// RFC 5952. Knows nothing of routing tables.
 
 export type IpAddress = { readonly family: 4 | 6; readonly address: Uint8Array };
 export type IpPrefix = IpAddress & { readonly prefix: number };
@@ -12,7 +12,7 @@ export function parseAddress(text: string): IpAddress | null {
   return address && { family: address.length === 4 ? 4 : 6, address };
 }
 
-/** `address/length`; host bits are cleared, as every table keeps them. Null when malformed. */
+/** `address/length`, or null. Host bits are kept: see `network`. */
 export function parsePrefix(text: string): IpPrefix | null {
   const slash = text.lastIndexOf('/');
   if (slash < 0) return null;
@@ -20,8 +20,14 @@ export function parsePrefix(text: string): IpPrefix | null {
   const length = text.slice(slash + 1);
   if (ip === null || !/^(0|[1-9][0-9]{0,2})$/.test(length)) return null;
   const prefix = Number(length);
-  if (prefix > 8 * ip.address.length) return null;
-  return { family: ip.family, address: masked(ip.address, prefix), prefix };
+  return prefix <= 8 * ip.address.length ? { ...ip, prefix } : null;
+}
+
+/** The same, and an address without a length is the prefix of that address alone. */
+export function parsePrefixOrAddress(text: string): IpPrefix | null {
+  if (text.includes('/')) return parsePrefix(text);
+  const ip = parseAddress(text);
+  return ip && { ...ip, prefix: 8 * ip.address.length };
 }
 
 /** `1.2.3.4:5`, `[2001:db8::1]:5`, `[fe80::1%eth0]:5`, or null. */
@@ -41,7 +47,7 @@ export function formatEndpoint({ host, port, scope }: IpEndpoint): string {
   return `[${host}${scope === undefined ? '' : `%${scope}`}]:${port}`;
 }
 
-export function formatPrefix({ address, prefix }: { address: Uint8Array; prefix: number }): string {
+export function formatPrefix({ address, prefix }: Omit<IpPrefix, 'family'>): string {
   return `${formatAddress(address)}/${prefix}`;
 }
 
@@ -49,8 +55,7 @@ export function formatPrefix({ address, prefix }: { address: Uint8Array; prefix:
 export function formatAddress(address: Uint8Array): string {
   if (address.length === 4) return address.join('.');
   // 4-in-6 the way netip and inet_ntop both print it.
-  if (address.subarray(0, 10).every(byte => byte === 0) && address[10] === 255 && address[11] === 255)
-    return `::ffff:${address.subarray(12).join('.')}`;
+  if (isMapped(address)) return `::ffff:${address.subarray(12).join('.')}`;
   const words: number[] = [];
   for (let i = 0; i < 16; i += 2) words.push((address[i]! << 8) | address[i + 1]!);
   let zerosAt = -1;
@@ -65,15 +70,46 @@ export function formatAddress(address: Uint8Array): string {
   return zerosAt < 0 ? hex(words) : `${hex(words.slice(0, zerosAt))}::${hex(words.slice(zerosAt + zeros))}`;
 }
 
-/** A copy with the bits behind `prefix` cleared. */
-export function masked(address: Uint8Array, prefix: number): Uint8Array {
-  return address.map((byte, i) => byte & ~(0xff >> Math.min(8, Math.max(0, prefix - 8 * i))));
+/** The prefix with its host bits cleared, as every table keeps it. */
+export function network({ family, address, prefix }: IpPrefix): IpPrefix {
+  const keep = (i: number): number => ~(0xff >> Math.min(8, Math.max(0, prefix - 8 * i)));
+  return { family, address: address.map((byte, i) => byte & keep(i)), prefix };
 }
 
-/** True when `inner` lies wholly within `outer`. */
+/** True when every address of `inner` lies in `outer`. */
 export function contains(outer: IpPrefix, inner: IpPrefix): boolean {
   if (outer.family !== inner.family || inner.prefix < outer.prefix) return false;
-  return masked(inner.address, outer.prefix).every((byte, i) => byte === outer.address[i]);
+  const wanted = network(outer).address;
+  return network({ ...inner, prefix: outer.prefix }).address.every((byte, i) => byte === wanted[i]);
+}
+
+/** The address `offset` above the network's own. Offsets stay below 2^48. */
+export function addressAt(prefix: IpPrefix, offset: number): Uint8Array {
+  const { address } = network(prefix);
+  let carry = offset;
+  for (let i = address.length - 1; i >= 0 && carry > 0; i--) {
+    carry += address[i]!;
+    address[i] = carry % 256;
+    carry = Math.floor(carry / 256);
+  }
+  return address;
+}
+
+/**
+ * What counts as one source when requests are limited: an IPv4 address, also when it comes mapped into IPv6; of IPv6 the /64,
+ * because a host has all of that to itself. Other text stays as it is.
+ */
+export function sourceNetwork(text: string): string {
+  const ip = parseAddress(text.split('%', 1)[0]!);
+  if (ip === null) return text;
+  if (ip.family === 4) return formatAddress(ip.address);
+  if (isMapped(ip.address)) return formatAddress(ip.address.subarray(12));
+  return formatPrefix(network({ ...ip, prefix: 64 }));
+}
+
+/** An IPv4 address in IPv6 clothes (RFC 4291 §2.5.5.2). */
+function isMapped(address: Uint8Array): boolean {
+  return address.subarray(0, 10).every(byte => byte === 0) && address[10] === 255 && address[11] === 255;
 }
 
 function parse4(text: string): Uint8Array | null {
