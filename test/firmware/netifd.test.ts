@@ -83,7 +83,7 @@ t.test('hosts of URLs', { skip }, async t => {
     ['https://core.example', 'core.example'],
     ['https://[2001:db8::1]:8443', '2001:db8::1'],
     ['https://192.0.2.1:1', '192.0.2.1'],
-  ])
+  ] as const)
     t.equal(handle(t, {}, `host_of '${url}' >> "$LOG"`).calls[0], host, url);
 });
 
