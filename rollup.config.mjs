@@ -81,6 +81,8 @@ const bundle = (input, file, budget, minify) => ({
       terser({ module: true, ecma: 2020, compress: { passes: 2 }, format: { comments: /^!|Apache-2\.0/ } }),
     oneExecutableFile(file, budget),
   ],
+  // Reading a file of ws does nothing by itself: what the gateway does not call (the server) need not come along.
+  treeshake: { moduleSideEffects: id => !id.includes('/node_modules/ws/') },
   onwarn(warning, warn) {
     if (warning.code === 'CIRCULAR_DEPENDENCY') return; // `load-first` makes harmless ones; test/house looks for real ones
     if (warning.code === 'THIS_IS_UNDEFINED' || warning.code === 'INVALID_ANNOTATION') return;
