@@ -16,7 +16,7 @@ import { open } from '../control/seal.ts';
 import { bytesOf, id as idShape, object, read } from '../control/validate.ts';
 import { fromHex, isZero, toBase64, toHex, wipe } from '../util/bytes.ts';
 import { errorText } from '../util/errors.ts';
-import type { Log } from '../platform/log.ts';
+import type { Log } from '../control/log.ts';
 import type { CoreClock } from './coreclock.ts';
 import type { EndReport, GrantStore } from './grants.ts';
 import type { Enrolment, Identity } from './identity.ts';

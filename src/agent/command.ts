@@ -9,7 +9,7 @@ import { errorText, PlainError } from '../util/errors.ts';
 import { Clock } from '../platform/clock.ts';
 import { loadFfi } from '../platform/ffi/ffi.ts';
 import { Libc } from '../platform/libc.ts';
-import { createLog, type Log } from '../platform/log.ts';
+import { createLog, type Log } from '../control/log.ts';
 import { Netlink } from '../platform/netlink.ts';
 import { type AgentConfig, defaultFile, loadConfig } from './config.ts';
 import { becomeUser } from './droproot.ts';

@@ -18,7 +18,7 @@ import {
   welcomeTranscript,
 } from '../control/messages.ts';
 import { bytesOf } from '../control/validate.ts';
-import type { Log } from '../platform/log.ts';
+import type { Log } from '../control/log.ts';
 import { toBase64, toHex } from '../util/bytes.ts';
 import { errorText } from '../util/errors.ts';
 import type { Admission } from './admission.ts';

@@ -6,7 +6,7 @@ import { join as joinPath } from 'node:path';
 import type { AgentConfig as CoreAgentConfig } from '../control/messages.ts';
 import { backoffMs } from '../control/channel.ts';
 import type { LocalPolicy } from '../control/grant.ts';
-import type { Log } from '../platform/log.ts';
+import type { Log } from '../control/log.ts';
 import { toBase64, toHex, wipe } from '../util/bytes.ts';
 import { errorText, PlainError, usageError } from '../util/errors.ts';
 import type { IpPrefix } from '../util/inet.ts';

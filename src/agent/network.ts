@@ -1,7 +1,7 @@
 // Addresses and routes of the tunnel interface, kept as they should be: what is new is added, what is no longer wanted is
 // removed, what somebody else put there is left alone. The kernel is reached through platform/netlink.ts, without processes.
 
-import type { Log } from '../platform/log.ts';
+import type { Log } from '../control/log.ts';
 import { contains, formatPrefix, type IpPrefix, network } from '../util/inet.ts';
 
 /** The part of platform/netlink.ts that is used here; results are >= 0 or -errno. */

@@ -2,7 +2,7 @@
 // a sentence for people. Configuration is flat, because the same names live in TOML, UCI, flags and the environment.
 // Pure: where a value came from is the business of config.ts.
 
-import { logLevels, type LogOptions } from '../platform/log.ts';
+import { logLevels, type LogOptions } from '../control/log.ts';
 import {
   choice,
   coreUrl,

@@ -4,7 +4,7 @@
 
 import { spawn, type StdioOptions } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { createLog, type Log, type LogOptions } from '../platform/log.ts';
+import { createLog, type Log, type LogOptions } from '../control/log.ts';
 import { errorText, PlainError, usageError } from '../util/errors.ts';
 import { type DataplaneOptions, startDataplane } from './link.ts';
 import type { Link } from './messages.ts';

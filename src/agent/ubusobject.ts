@@ -3,7 +3,7 @@
 // functions it is given.
 
 import { describeEnd, endReasons } from '../control/reasons.ts';
-import type { Log } from '../platform/log.ts';
+import type { Log } from '../control/log.ts';
 import { fromHex, toBase64 } from '../util/bytes.ts';
 import { type Blob, type BlobTable, blobType } from './blobmsg.ts';
 import type { SessionEvent } from './messages.ts';

@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { startDataplane } from '../agent/link.ts';
+import { createLog } from '../control/log.ts';
 import { bytesOf } from '../control/validate.ts';
 import { wipe } from '../util/bytes.ts';
 import { PlainError, errorText } from '../util/errors.ts';
@@ -106,7 +107,7 @@ async function foreground(store: Store, wanted: string | undefined, options: Lau
   const location = chooseLocation(state, wanted);
   if ((await ask(store.socketFile(location), { op: 'status' })) !== null)
     throw new PlainError('already-up', `${location.name} is up already: run 'sallyport down' first`);
-  const log = (line: string): void => void process.stderr.write(`${new Date().toISOString()} ${line}\n`);
+  const log = createLog({ level: options.debug ? 'debug' : 'info' });
   const ifname = options.ifname ?? interfaceName(location.name);
   // The socket of a tunnel that was killed: nobody answered on it before we came here.
   rmSync(store.socketFile(location), { force: true });
@@ -118,9 +119,8 @@ async function foreground(store: Store, wanted: string | undefined, options: Lau
     linkUp: true,
   });
   link.onEvent(event => {
-    if (event.ev === 'fatal') log(`data plane: ${event.message}`);
-    else if (event.ev === 'log' && (options.debug || event.level !== 'debug'))
-      log(`${event.level}: ${event.message}`);
+    if (event.ev === 'fatal') log.error(`data plane: ${event.message}`);
+    else if (event.ev === 'log') log.at(event.level, event.message);
   });
   const privateKey = bytesOf(state.privateKey);
   const tunnel = await Tunnel.open(ifname, location.config, privateKey, link, network);
@@ -129,7 +129,7 @@ async function foreground(store: Store, wanted: string | undefined, options: Lau
     tunnel,
     server: new Server(new Api(state.proxy, state), state, location),
     location: location.name,
-    log,
+    log: line => log.info(line),
   });
   try {
     await daemon.listen(store.socketFile(location));
@@ -140,7 +140,7 @@ async function foreground(store: Store, wanted: string | undefined, options: Lau
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
     process.once(signal, () => void daemon.leave());
   void link.closed.then(() => daemon.stop());
-  log(`${location.name} is up on ${tunnel.ifname}`);
+  log.info(`${location.name} is up on ${tunnel.ifname}`);
   tellParent({ status: await daemon.status() });
   await daemon.closed;
 }

@@ -112,7 +112,7 @@ export class Agents {
       closed: (code, reason) => {
         if (agent === null) known();
         else if (this.#o.sessions.hub.disconnect(agent, channel))
-          this.#o.log.warn('agent away', { agent, code, reason });
+          this.#o.log.warn('agent away', { agent, close: code, reason });
       },
     });
     channel.send({ type: 'challenge', nonce, time: this.#o.clock() });
@@ -166,7 +166,7 @@ export class Agents {
       return answer(response, 200, result.answer);
     }
     if (result.code === 'bad-token') store.logins.saveGate(`source/${source}`, counted('source', gate, now));
-    log.warn('agent enrolment refused', { code: result.code, from: source });
+    log.warn('agent enrolment refused', { why: result.code, from: source });
     answer(response, result.code === 'key-taken' ? 409 : 403, error(result.code, enrolMessage(result.code)));
   }
 }

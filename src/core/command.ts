@@ -4,8 +4,8 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { parse } from 'smol-toml';
-import { createLog, logLevels, silentLog } from '../control/log.ts';
-import type { Log, LogLevel } from '../control/log.ts';
+import { createLog, levelOf, silentLog } from '../control/log.ts';
+import type { Log } from '../control/log.ts';
 import { isLoopback, listenAddress, readSettings } from '../control/settings.ts';
 import type { Settings } from '../control/settings.ts';
 import { errorText, PlainError, usageError } from '../util/errors.ts';
@@ -120,10 +120,7 @@ function withText(words: readonly string[]): string[] {
 
 async function serve(args: readonly string[]): Promise<number> {
   const settings = readSettings('core', specs, { args, env: process.env, parseFile: text => parse(text) });
-  const level = (settings['log-level'] ?? 'info') as LogLevel;
-  if (!logLevels.includes(level))
-    throw usageError('bad-value', `log-level must be one of ${logLevels.join(', ')}`);
-  const log = createLog('core', level, line => process.stderr.write(line + '\n'));
+  const log = createLog({ area: 'core', level: levelOf(settings['log-level']) });
   const agentsAt = listenAddress('agents-listen', settings['agents-listen'] ?? '127.0.0.1:8445');
   const tls = tlsFiles(settings['agents-tls-cert'], settings['agents-tls-key']);
   checkPlain(settings, agentsAt.host, tls !== undefined);

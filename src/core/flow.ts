@@ -157,7 +157,7 @@ export class Flow {
     if (!result.ok) {
       this.#log.warn('login without a session', {
         login: login.id,
-        code: result.code,
+        why: result.code,
         detail: result.detail,
       });
       return result.code === 'denied' ? { say: 'denied' } : { say: 'failed', why: result };

@@ -276,7 +276,7 @@ export class Sessions implements HubEvents {
   }
 
   refused(agent: string, id: string, code: GrantRefusal): void {
-    this.#log.warn('grant refused', { agent, session: id, code });
+    this.#log.warn('grant refused', { agent, session: id, why: code });
     this.#store.sessions.setGrant(id, agent, 'refused', code);
     if (this.#checks.has(id)) this.#check(id, this.#clock() + scanEveryMs);
     const waiter = this.#waiters.get(id);

@@ -2,8 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { parse } from 'smol-toml';
-import { createLog, logLevels } from '../control/log.ts';
-import type { LogLevel } from '../control/log.ts';
+import { createLog, levelOf } from '../control/log.ts';
 import { isLoopback, listenAddress, readSettings } from '../control/settings.ts';
 import { errorText, PlainError, usageError } from '../util/errors.ts';
 import { Front } from './front.ts';
@@ -40,10 +39,7 @@ export async function run(args: string[]): Promise<number> {
 
 async function serve(args: string[]): Promise<number> {
   const settings = readSettings('proxy', specs, { args, env: process.env, parseFile: text => parse(text) });
-  const level = (settings['log-level'] ?? 'info') as LogLevel;
-  if (!logLevels.includes(level))
-    throw usageError('bad-value', `log-level must be one of ${logLevels.join(', ')}`);
-  const log = createLog('proxy', level, line => process.stderr.write(line + '\n'));
+  const log = createLog({ area: 'proxy', level: levelOf(settings['log-level']) });
   const publicAt = listenAddress('listen', settings.listen ?? '127.0.0.1:8443');
   const coreAt = listenAddress('core-listen', settings['core-listen'] ?? '127.0.0.1:8444');
   const coreToken = settings['core-token'];

@@ -91,7 +91,7 @@ export class Front {
       read: readRelayAnswer,
       opened: (channel, request) => {
         this.#log.info('core connected', { from: request.socket.remoteAddress });
-        this.#uplink.attach(channel, code => this.#log.warn('core away', { code }));
+        this.#uplink.attach(channel, code => this.#log.warn('core away', { close: code }));
       },
     });
     this.#core.on('upgrade', (request, socket, head) => {

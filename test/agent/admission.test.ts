@@ -10,7 +10,7 @@ import type { SessionEvent } from '../../src/agent/messages.ts';
 import type { Grant, LocalPolicy } from '../../src/control/grant.ts';
 import { generateKemKeyPair, seal } from '../../src/control/seal.ts';
 import { generateSignKeyPair, generateX25519KeyPair } from '../../src/control/keys.ts';
-import { createLog } from '../../src/platform/log.ts';
+import { createLog } from '../../src/control/log.ts';
 import { toBase64, toHex } from '../../src/util/bytes.ts';
 import { FakeCore, type Minted } from '../fixtures/fakecore.ts';
 import { FakeLink } from '../fixtures/fakelink.ts';

@@ -8,7 +8,7 @@ import { loadIdentity } from '../../src/agent/identity.ts';
 import type { SessionEvent } from '../../src/agent/messages.ts';
 import type { AgentConfig } from '../../src/control/messages.ts';
 import { generateSignKeyPair } from '../../src/control/keys.ts';
-import { createLog } from '../../src/platform/log.ts';
+import { createLog } from '../../src/control/log.ts';
 import { toBase64 } from '../../src/util/bytes.ts';
 import { FakeCore, joinToken, type Minted } from '../fixtures/fakecore.ts';
 import { FakeLink } from '../fixtures/fakelink.ts';

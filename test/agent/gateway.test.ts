@@ -8,7 +8,7 @@ import type { Kernel } from '../../src/agent/network.ts';
 import { formatPrefix } from '../../src/util/inet.ts';
 import { readStatus } from '../../src/agent/status.ts';
 import { readDevice } from '../../src/agent/uapiclient.ts';
-import { createLog, type Log } from '../../src/platform/log.ts';
+import { createLog, type Log } from '../../src/control/log.ts';
 import { toBase64 } from '../../src/util/bytes.ts';
 import { FakeCore, joinToken } from '../fixtures/fakecore.ts';
 import { FakeDataplane } from '../fixtures/fakedataplane.ts';

@@ -2,7 +2,7 @@ import t from 'tap';
 import { formatPrefix, type IpPrefix, parsePrefix } from '../../src/util/inet.ts';
 import { type Kernel, Network } from '../../src/agent/network.ts';
 import { hostAddress } from '../../src/agent/form.ts';
-import { createLog } from '../../src/platform/log.ts';
+import { createLog } from '../../src/control/log.ts';
 
 function setup(fail: (what: string) => number = () => 0): {
   network: Network;

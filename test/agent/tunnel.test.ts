@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, openSync, rmSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createLog } from '../../src/platform/log.ts';
+import { createLog } from '../../src/control/log.ts';
 import {
   checkIfname,
   openTunnel,

@@ -4,7 +4,7 @@ import type { SessionEvent } from '../../src/agent/messages.ts';
 import type { StatusReport } from '../../src/agent/report.ts';
 import type { UbusOptions } from '../../src/agent/ubus.ts';
 import { type BusGateway, BusObject } from '../../src/agent/ubusobject.ts';
-import { createLog } from '../../src/platform/log.ts';
+import { createLog } from '../../src/control/log.ts';
 
 const key = '01'.repeat(32);
 const session = { id: 's1', user: 'ada', addresses: ['10.77.0.2/32'], device: 'AQEB' };

@@ -17,7 +17,7 @@ async function front(
   trustedProxies: string[] = [],
 ): Promise<{ base: string; core: string; lines: string[] }> {
   const lines: string[] = [];
-  const log = createLog('proxy', 'trace', line => lines.push(line));
+  const log = createLog({ area: 'proxy', level: 'trace', write: line => lines.push(line) });
   const made = new Front({ log, coreToken: 'the-token-of-core', limits, trustedProxies });
   const at = await made.listen(any, any);
   t.teardown(() => made.close());
