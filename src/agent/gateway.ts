@@ -32,7 +32,7 @@ import { type RecentEnd, statusReport, type StatusReport } from './report.ts';
 import { hostAddress } from './form.ts';
 import { statusSocket } from './status.ts';
 import { type Check, StatusServer } from './statusserver.ts';
-import { type Dataplane, linkOf, type StartDataplane } from './tunnel.ts';
+import type { StartDataplane } from './tunnel.ts';
 import { Uapi } from './uapi.ts';
 import { version } from './version.ts';
 
@@ -233,7 +233,7 @@ export class Gateway {
 
   async #openDataplane(identity: Identity): Promise<void> {
     const config = this.#config;
-    const dataplane: Dataplane = await this.#host.start({
+    const dataplane = await this.#host.start({
       ifname: config.ifname,
       mtu: config.mtu || this.#coreConfig.mtu,
       tunDevice: config.tun_device,
@@ -243,7 +243,7 @@ export class Gateway {
       maxPeers: config.max_peers,
     });
     this.#closers.push(() => dataplane.stop());
-    this.#link = linkOf(dataplane);
+    this.#link = dataplane;
     this.#ifname = dataplane.ready.ifname;
     this.#link.onEvent(event => {
       if (event.ev === 'log') this.#log.at(event.level, event.message);

@@ -8,7 +8,7 @@ import { Arena } from '../util/arena.ts';
 import { loadFfi, type FfiName } from '../platform/ffi/ffi.ts';
 import { Wake } from '../platform/poll.ts';
 import { Libc } from '../platform/libc.ts';
-import type { Command, CommandResult, Link, WorkerEvent } from './messages.ts';
+import type { Command, CommandResult, Dataplane, WorkerEvent } from './messages.ts';
 
 export interface DataplaneOptions {
   readonly ifname: string;
@@ -51,14 +51,13 @@ type Answer = {
 };
 type Pending = { resolve(result: unknown): void; reject(error: Error): void };
 
-export class DataplaneLink implements Link {
+export class DataplaneLink implements Dataplane {
   readonly ready: DataplaneReady;
   readonly #worker: Worker;
   readonly #port: MessagePort;
   readonly #wake: () => void;
   readonly #pending = new Map<number, Pending>();
   readonly #listeners = new Set<(event: WorkerEvent) => void>();
-  /** Resolves when the worker is gone, with its exit code. */
   readonly closed: Promise<number>;
   #nextId = 1;
   #gone = false;
@@ -96,13 +95,11 @@ export class DataplaneLink implements Link {
     });
   }
 
-  /** Returns the function that stops listening. */
   onEvent(listener: (event: WorkerEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** Closes sockets and TUN, wipes keys, ends the worker. */
   async stop(): Promise<void> {
     if (this.#gone) return;
     await this.request({ op: 'stop' }).catch(() => undefined);

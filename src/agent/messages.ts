@@ -198,3 +198,12 @@ export interface Link {
   /** Returns a function that stops listening. */
   onEvent(listener: (event: WorkerEvent) => void): () => void;
 }
+
+/** A running data plane, for those who start one. */
+export interface Dataplane extends Link {
+  readonly ready: { readonly ifname: string };
+  /** Resolves when it is gone, with its exit code. */
+  readonly closed: Promise<number>;
+  /** Closes sockets and TUN, wipes keys. */
+  stop(): Promise<void>;
+}

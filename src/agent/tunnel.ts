@@ -7,17 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { createLog, type Log, type LogOptions } from '../control/log.ts';
 import { errorText, PlainError, usageError } from '../util/errors.ts';
 import { type DataplaneOptions, startDataplane } from './link.ts';
-import type { Link } from './messages.ts';
+import type { Dataplane, Link } from './messages.ts';
 import { Uapi } from './uapi.ts';
-
-/** A running data plane; `DataplaneLink` is one. */
-export interface Dataplane {
-  readonly ready: { readonly ifname: string };
-  request(command: Parameters<Link['request']>[0]): Promise<unknown>;
-  onEvent: Link['onEvent'];
-  readonly closed: Promise<number>;
-  stop(): Promise<void>;
-}
 
 export type StartDataplane = (options: DataplaneOptions) => Promise<Dataplane>;
 
@@ -40,17 +31,16 @@ export interface Tunnel {
 export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   const dataplane = await (options.start ?? startDataplane)(options);
   const { ifname } = dataplane.ready;
-  const link = linkOf(dataplane);
   let end!: (why: string) => void;
   const why = new Promise<string>(resolve => (end = resolve));
-  link.onEvent(event => {
+  dataplane.onEvent(event => {
     if (event.ev === 'log') options.log.at(event.level, event.message);
     else if (event.ev === 'fatal') options.log.error(event.message);
   });
   void dataplane.closed.then(() => end('the TUN device is gone'));
   const uapi = await Uapi.listen({
     ifname,
-    link,
+    link: dataplane,
     onGone: end,
     ...(options.uapiDirectory !== undefined && { directory: options.uapiDirectory }),
     ...(options.uapiFd !== undefined && { fd: options.uapiFd }),
@@ -67,15 +57,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     end(reason);
     await ended;
   };
-  return { ifname, link, ended, close };
-}
-
-/** The typed view of a data plane's wire: what comes back is decided by what was asked. */
-export function linkOf(dataplane: Dataplane): Link {
-  return {
-    request: async command => (await dataplane.request(command)) as never,
-    onEvent: listener => dataplane.onEvent(listener),
-  };
+  return { ifname, link: dataplane, ended, close };
 }
 
 export interface TunnelArguments {

@@ -5,18 +5,12 @@
 
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
-import type { DeviceChange, DeviceState, PeerChangeMsg } from '../agent/messages.ts';
+import type { Dataplane, DeviceChange, PeerChangeMsg } from '../agent/messages.ts';
 import type { TunnelConfig } from '../control/messages.ts';
 import { bytesOf } from '../control/validate.ts';
 import { wipe } from '../util/bytes.ts';
 import { PlainError, errorText } from '../util/errors.ts';
 import { parsePrefixOrAddress } from '../util/inet.ts';
-
-/** What this file needs of the data plane (agent/link.ts). Tests bring their own. */
-export interface Dataplane {
-  request(command: { op: 'configure'; change: DeviceChange } | { op: 'state' }): Promise<unknown>;
-  stop(): Promise<void>;
-}
 
 /** Addresses and routes of the interface. */
 export interface Network {
@@ -107,7 +101,7 @@ export class Tunnel {
   }
 
   async state(): Promise<TunnelState> {
-    const state = (await this.#dataplane.request({ op: 'state' })) as DeviceState;
+    const state = await this.#dataplane.request({ op: 'state' });
     const [peer] = state.peers;
     if (state.privateKey) wipe(state.privateKey);
     if (peer) wipe(peer.presharedKey);
@@ -149,7 +143,7 @@ export class Tunnel {
   }
 
   async #configure(change: DeviceChange): Promise<void> {
-    const { errno } = (await this.#dataplane.request({ op: 'configure', change })) as { errno: number };
+    const { errno } = await this.#dataplane.request({ op: 'configure', change });
     if (errno !== 0)
       throw new PlainError(
         'tunnel',

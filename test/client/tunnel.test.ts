@@ -61,6 +61,7 @@ t.test('the next login wipes the PSK of the last, and may name another gateway',
 t.test('state shows no key, and wipes those it was given', async t => {
   const plane = new FakePlane();
   const tunnel = await open(plane);
+  await tunnel.begin(new Uint8Array(32).fill(3), config);
   plane.handshakeAt = 5;
   t.strictSame(await tunnel.state(), {
     endpoint: '192.0.2.1:51820',
@@ -68,8 +69,8 @@ t.test('state shows no key, and wipes those it was given', async t => {
     txBytes: 1,
     rxBytes: 2,
   });
-  t.strictSame(plane.lastState.privateKey, new Uint8Array(32));
-  t.strictSame(plane.lastState.peers[0]!.presharedKey, new Uint8Array(32));
+  t.strictSame(plane.lastState!.privateKey, new Uint8Array(32));
+  t.strictSame(plane.lastState!.peers[0]!.presharedKey, new Uint8Array(32));
 });
 
 t.test('what fails on the way up leaves nothing behind', async t => {
