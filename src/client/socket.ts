@@ -2,9 +2,10 @@
 // directory), one line of JSON each way per connection. A PSK crosses it once, from the login to the tunnel, in memory of
 // the same user; nothing of it is written.
 
-import { chmodSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import type { Server } from 'node:net';
+import { listenPrivately } from '../control/server.ts';
 import { PlainError, errorText } from '../util/errors.ts';
 
 const maxLineBytes = 64 * 1024;
@@ -35,17 +36,10 @@ export async function listen(
       void answer(line, handle).then(reply => socket.end(`${JSON.stringify(reply)}\n`));
     });
   });
-  const old = process.umask(0o177);
   try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(path, resolve);
-    });
-    chmodSync(path, 0o600);
+    await listenPrivately(server, path);
   } catch (error) {
     throw new PlainError('control-socket', `cannot listen on ${path}: ${errorText(error)}`, 1, error);
-  } finally {
-    process.umask(old);
   }
   server.once('close', () => rmSync(path, { force: true }));
   return server;

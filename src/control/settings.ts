@@ -5,7 +5,8 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { usageError } from '../util/errors.ts';
+import { errorText, usageError } from '../util/errors.ts';
+import type { TlsFiles } from './server.ts';
 
 export interface Sources {
   readonly args: readonly string[];
@@ -49,6 +50,22 @@ export function listenAddress(name: string, text: string): { host: string; port:
 
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.[0-9.]+$/.test(host);
+}
+
+/** The files that `NAME-cert` and `NAME-key` point at; undefined when neither is set. */
+export function tlsFiles(
+  name: string,
+  cert: string | undefined,
+  key: string | undefined,
+): TlsFiles | undefined {
+  if (cert === undefined && key === undefined) return undefined;
+  if (cert === undefined || key === undefined)
+    throw usageError('half-tls', `${name}-cert and ${name}-key belong together: give both`);
+  try {
+    return { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') };
+  } catch (cause) {
+    throw usageError('no-tls-file', errorText(cause), cause);
+  }
 }
 
 function readFlags(role: string, specs: Specs, args: readonly string[]): Map<string, string[]> {

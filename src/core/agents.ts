@@ -2,9 +2,7 @@
 // Core's challenge; Core proves itself by signing the agent's. Then the hub has it.
 
 import { randomBytes } from 'node:crypto';
-import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Channel } from '../control/channel.ts';
 import { Acceptor, CloseCode, refuseUpgrade } from '../control/channel.ts';
@@ -19,6 +17,8 @@ import {
   welcomeTranscript,
 } from '../control/messages.ts';
 import type { AgentFrame, CoreFrame } from '../control/messages.ts';
+import { bodyText, closeNow, listen, webServer } from '../control/server.ts';
+import type { TlsFiles } from '../control/server.ts';
 import { bytesOf, read } from '../control/validate.ts';
 import { toBase64 } from '../util/bytes.ts';
 import { sourceNetwork } from '../util/inet.ts';
@@ -26,7 +26,6 @@ import { counted, waitMs } from './attempts.ts';
 import { enrolAgent } from './enrol.ts';
 import type { Random } from './ids.ts';
 import type { Sessions } from './sessions.ts';
-import { keyBytes } from './store/people.ts';
 import type { Store } from './store/store.ts';
 
 export interface AgentsOptions {
@@ -35,7 +34,7 @@ export interface AgentsOptions {
   readonly clock: () => number;
   readonly random: Random;
   readonly log: Log;
-  readonly tls?: { readonly cert: string; readonly key: string };
+  readonly tls?: TlsFiles | undefined;
 }
 
 type AgentChannel = Channel<AgentFrame, CoreFrame>;
@@ -52,13 +51,7 @@ export class Agents {
 
   constructor(options: AgentsOptions) {
     this.#o = options;
-    const handler = (request: IncomingMessage, response: ServerResponse): void =>
-      void this.#request(request, response);
-    const limits = { requestTimeout: 10_000, headersTimeout: 5000, maxHeaderSize: 8192 };
-    this.#server =
-      options.tls === undefined
-        ? createServer(limits, handler)
-        : createTlsServer({ ...limits, ...options.tls }, handler);
+    this.#server = webServer(options.tls, (request, response) => void this.#request(request, response));
     this.#server.maxConnections = 4096;
     this.#acceptor = new Acceptor({
       protocol: agentProtocol,
@@ -75,21 +68,13 @@ export class Agents {
     });
   }
 
-  listen(port: number, host: string): Promise<AddressInfo> {
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen(port, host, () => {
-        this.#server.off('error', reject);
-        resolve(this.#server.address() as AddressInfo);
-      });
-    });
+  listen(at: { host: string; port: number }): Promise<AddressInfo> {
+    return listen(this.#server, at);
   }
 
   async close(): Promise<void> {
     this.#o.sessions.hub.closeAll(CloseCode.goingAway, 'Core stops');
-    const closed = new Promise<void>(resolve => this.#server.close(() => resolve()));
-    this.#server.closeAllConnections();
-    await closed;
+    await closeNow(this.#server);
   }
 
   #challenge(channel: AgentChannel, from: string): void {
@@ -127,7 +112,7 @@ export class Agents {
     }
     const agent = store.places.agent(frame.agentId);
     const signed = helloTranscript(nonce, frame);
-    if (agent === undefined || !verifyBytes(keyBytes(agent.signPublic), signed, bytesOf(frame.signature))) {
+    if (agent === undefined || !verifyBytes(bytesOf(agent.signPublic), signed, bytesOf(frame.signature))) {
       log.warn('agent not recognised', { agent: frame.agentId, from });
       channel.close(CloseCode.unauthenticated, 'unknown agent or wrong signature');
       return null;
@@ -149,7 +134,7 @@ export class Agents {
     if (request.method === 'GET' && request.url === '/healthz') return answer(response, 200, { ok: true });
     if (request.method !== 'POST' || request.url !== paths.agentEnrol)
       return answer(response, 404, error('not-found', 'there is no such path'));
-    const body = await collect(request);
+    const body = await bodyText(request, bodyMaxBytes);
     if (body === null)
       return answer(response, 413, error('too-large', `the body is over ${bodyMaxBytes} bytes`));
     const parsed = read(agentEnrolRequest, body);
@@ -185,19 +170,4 @@ function error(code: string, message: string): { error: { code: string; message:
 function answer(response: ServerResponse, status: number, body: object): void {
   response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
   response.end(JSON.stringify(body));
-}
-
-async function collect(request: IncomingMessage): Promise<string | null> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  try {
-    for await (const chunk of request as AsyncIterable<Buffer>) {
-      length += chunk.length;
-      if (length > bodyMaxBytes) return null;
-      chunks.push(chunk);
-    }
-  } catch {
-    return ''; // the client went away in the middle
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }

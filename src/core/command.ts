@@ -6,7 +6,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { parse } from 'smol-toml';
 import { createLog, levelOf, silentLog } from '../control/log.ts';
 import type { Log } from '../control/log.ts';
-import { isLoopback, listenAddress, readSettings } from '../control/settings.ts';
+import { untilStopped } from '../control/server.ts';
+import { isLoopback, listenAddress, readSettings, tlsFiles } from '../control/settings.ts';
 import type { Settings } from '../control/settings.ts';
 import { errorText, PlainError, usageError } from '../util/errors.ts';
 import { nouns } from './admin.ts';
@@ -122,11 +123,11 @@ async function serve(args: readonly string[]): Promise<number> {
   const settings = readSettings('core', specs, { args, env: process.env, parseFile: text => parse(text) });
   const log = createLog({ area: 'core', level: levelOf(settings['log-level']) });
   const agentsAt = listenAddress('agents-listen', settings['agents-listen'] ?? '127.0.0.1:8445');
-  const tls = tlsFiles(settings['agents-tls-cert'], settings['agents-tls-key']);
+  const tls = tlsFiles('agents-tls', settings['agents-tls-cert'], settings['agents-tls-key']);
   checkPlain(settings, agentsAt.host, tls !== undefined);
   const directory = settings.data ?? defaultData;
   const store = openStore(directory, settings['key-file']);
-  const core = new Core({ store, log, ...(tls === undefined ? {} : { agentTls: tls }) });
+  const core = new Core({ store, log, agentTls: tls });
   const admin = await serveAdmin(socketPath(directory), core);
   const at = await core.listen(agentsAt).catch((cause: unknown) => {
     throw new PlainError('cannot-listen', `cannot listen for agents: ${errorText(cause)}`, 1, cause);
@@ -136,7 +137,7 @@ async function serve(args: readonly string[]): Promise<number> {
   for (const url of settings.proxy) core.relayTo(url, token!, ca);
   warnDangers(store, log);
   log.info('core ready', { agents: at.port, proxies: settings.proxy.length, data: directory });
-  await stopped();
+  await untilStopped();
   admin.close();
   await core.close();
   return 0;
@@ -172,26 +173,6 @@ function warnDangers(store: Store, log: Log): void {
   }
 }
 
-function tlsFiles(
-  cert: string | undefined,
-  key: string | undefined,
-): { cert: string; key: string } | undefined {
-  if (cert === undefined && key === undefined) return undefined;
-  if (cert === undefined || key === undefined)
-    throw usageError('half-tls', 'agents-tls-cert and agents-tls-key belong together: give both');
-  try {
-    return { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') };
-  } catch (cause) {
-    throw usageError('no-tls-file', errorText(cause), cause);
-  }
-}
-
 function randomly(bytes: number): Uint8Array {
   return new Uint8Array(randomBytes(bytes));
-}
-
-function stopped(): Promise<void> {
-  return new Promise(resolve => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
-  });
 }

@@ -4,6 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import type { Log } from '../control/log.ts';
+import type { TlsFiles } from '../control/server.ts';
 import { Agents } from './agents.ts';
 import { Api } from './api.ts';
 import type { ApiOptions } from './api.ts';
@@ -18,7 +19,7 @@ export interface CoreOptions {
   readonly log: Log;
   readonly clock?: () => number;
   readonly random?: Random;
-  readonly agentTls?: { readonly cert: string; readonly key: string };
+  readonly agentTls?: TlsFiles | undefined;
   readonly holdUntil?: NonNullable<ApiOptions['holdUntil']>;
 }
 
@@ -51,12 +52,11 @@ export class Core {
     const { sessions, flow } = this;
     const hold = options.holdUntil === undefined ? {} : { holdUntil: options.holdUntil };
     this.api = new Api({ store, sessions, flow, clock, random, log, ...hold });
-    const tls = options.agentTls === undefined ? {} : { tls: options.agentTls };
-    this.#agents = new Agents({ store, sessions, clock, random, log, ...tls });
+    this.#agents = new Agents({ store, sessions, clock, random, log, tls: options.agentTls });
   }
 
   async listen(at: { host: string; port: number }): Promise<AddressInfo> {
-    const address = await this.#agents.listen(at.port, at.host);
+    const address = await this.#agents.listen(at);
     this.#ticker = setInterval(() => this.tick(), tickEveryMs);
     return address;
   }

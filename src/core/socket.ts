@@ -1,10 +1,11 @@
 // The administrator's socket: a unix socket of mode 0600 in the data directory. Whoever may open it may do everything, as with
 // the files beside it. One JSON line in, one JSON line out.
 
-import { chmodSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import { join } from 'node:path';
+import { listenPrivately } from '../control/server.ts';
 import { list, object, read, string } from '../control/validate.ts';
 import { errorText, PlainError } from '../util/errors.ts';
 import { administer } from './admin.ts';
@@ -39,16 +40,7 @@ export async function serveAdmin(path: string, scope: Scope): Promise<Server> {
   }
   rmSync(path, { force: true });
   const server = createServer(socket => serve(socket, scope));
-  const before = process.umask(0o177); // no moment in which others could connect
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(path, resolve);
-    });
-  } finally {
-    process.umask(before);
-  }
-  chmodSync(path, 0o600);
+  await listenPrivately(server, path);
   return server;
 }
 

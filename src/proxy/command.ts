@@ -1,9 +1,9 @@
 // `sallyport proxy`: settings, TLS, listeners, signals. Returns the exit status when it is told to stop.
 
-import { readFileSync } from 'node:fs';
 import { parse } from 'smol-toml';
 import { createLog, levelOf } from '../control/log.ts';
-import { isLoopback, listenAddress, readSettings } from '../control/settings.ts';
+import { untilStopped } from '../control/server.ts';
+import { isLoopback, listenAddress, readSettings, tlsFiles } from '../control/settings.ts';
 import { errorText, PlainError, usageError } from '../util/errors.ts';
 import { Front } from './front.ts';
 
@@ -48,7 +48,7 @@ async function serve(args: string[]): Promise<number> {
       'no-token',
       'give --core-token-file FILE with at least 16 characters that Core has, too',
     );
-  const tls = tlsFiles(settings['tls-cert'], settings['tls-key']);
+  const tls = tlsFiles('tls', settings['tls-cert'], settings['tls-key']);
   if (tls === undefined && !settings.insecure && !(isLoopback(publicAt.host) && isLoopback(coreAt.host)))
     throw usageError(
       'no-tls',
@@ -59,27 +59,7 @@ async function serve(args: string[]): Promise<number> {
     throw new PlainError('cannot-listen', `cannot listen: ${errorText(cause)}`, 1, cause);
   });
   log.info('proxy ready', { public: at.public.port, core: at.core.port, tls: tls !== undefined });
-  await stopped();
+  await untilStopped();
   await front.close();
   return 0;
-}
-
-function tlsFiles(
-  cert: string | undefined,
-  key: string | undefined,
-): { cert: string; key: string } | undefined {
-  if (cert === undefined && key === undefined) return undefined;
-  if (cert === undefined || key === undefined)
-    throw usageError('half-tls', 'tls-cert and tls-key belong together: give both');
-  try {
-    return { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') };
-  } catch (cause) {
-    throw usageError('no-tls-file', errorText(cause), cause);
-  }
-}
-
-function stopped(): Promise<void> {
-  return new Promise(resolve => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
-  });
 }

@@ -2,14 +2,14 @@
 // bounds everything (body, headers, time, rate per source) and holds nothing: no state of logins, no keys, no bodies in logs.
 
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { Acceptor, refuseUpgrade } from '../control/channel.ts';
 import type { Log } from '../control/log.ts';
 import { paths, readRelayAnswer, relayBodyMaxBytes, relayProtocol } from '../control/messages.ts';
 import type { RelayAnswer, RelayRequest } from '../control/messages.ts';
+import { bodyText, closeNow, listen, webServer } from '../control/server.ts';
+import type { TlsFiles } from '../control/server.ts';
 import { parseAddress, sourceNetwork } from '../util/inet.ts';
 import { Limits } from './limits.ts';
 import { Uplink } from './uplink.ts';
@@ -19,7 +19,7 @@ export interface FrontOptions {
   /** What Core must present. */
   readonly coreToken: string;
   /** For the public listener, and for Core's. */
-  readonly tls?: { readonly cert: string; readonly key: string } | undefined;
+  readonly tls?: TlsFiles | undefined;
   readonly limits?: Limits;
   /** Load balancers in front, whose X-Forwarded-For is believed. */
   readonly trustedProxies?: readonly string[];
@@ -48,20 +48,9 @@ export class Front {
     this.#log = options.log;
     this.#limits = options.limits ?? new Limits();
     this.#trusted = new Set((options.trustedProxies ?? []).map(sourceNetwork));
-    const server = (handler: (request: IncomingMessage, response: ServerResponse) => void): Server => {
-      const limits = {
-        requestTimeout: 10_000,
-        headersTimeout: 5000,
-        maxHeaderSize: 8192,
-        keepAliveTimeout: 5000,
-      };
-      return options.tls === undefined
-        ? createServer(limits, handler)
-        : createTlsServer({ ...limits, ...options.tls }, handler);
-    };
-    this.#public = server((request, response) => void this.#client(request, response));
+    this.#public = webServer(options.tls, (request, response) => void this.#client(request, response));
     this.#public.maxConnections = 8192;
-    this.#core = server((_request, response) =>
+    this.#core = webServer(options.tls, (_request, response) =>
       fail(response, 404, 'not-found', 'this listener is for Core'),
     );
     this.#core.maxConnections = 64;
@@ -77,12 +66,7 @@ export class Front {
 
   async close(): Promise<void> {
     this.#uplink.close();
-    const closed = [this.#public, this.#core].map(
-      server => new Promise<void>(resolve => server.close(() => resolve())),
-    );
-    this.#public.closeAllConnections();
-    this.#core.closeAllConnections();
-    await Promise.all(closed);
+    await Promise.all([closeNow(this.#public), closeNow(this.#core)]);
   }
 
   #acceptCore(token: string): void {
@@ -175,16 +159,6 @@ export class Front {
   }
 }
 
-function listen(server: Server, at: { host: string; port: number }): Promise<AddressInfo> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(at.port, at.host, () => {
-      server.off('error', reject);
-      resolve(server.address() as AddressInfo);
-    });
-  });
-}
-
 function sameToken(given: string, wanted: string): boolean {
   const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
   return timingSafeEqual(digest(given), digest(wanted));
@@ -206,18 +180,8 @@ function json(response: ServerResponse, status: number, body: string): void {
 
 /** The body as text, "" for a client that went away, null when it is too large. */
 async function collect(request: IncomingMessage): Promise<string | null> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  try {
-    for await (const chunk of request as AsyncIterable<Buffer>) {
-      length += chunk.length;
-      if (length > relayBodyMaxBytes) return null;
-      chunks.push(chunk);
-    }
-  } catch {
-    return '';
-  }
-  const text = Buffer.concat(chunks).toString('utf8');
+  const text = await bodyText(request, relayBodyMaxBytes);
   // Text full of control characters would grow sixfold inside of a frame.
-  return Buffer.byteLength(JSON.stringify(text)) > 2 * relayBodyMaxBytes ? null : text;
+  const isBlownUp = text !== null && Buffer.byteLength(JSON.stringify(text)) > 2 * relayBodyMaxBytes;
+  return isBlownUp ? null : text;
 }

@@ -18,7 +18,7 @@ async function listening(t: {
   desk.admin('location', 'add', 'office', '--network', '10.77.0.0/24');
   const { store, sessions, clock, random } = desk;
   const agents = new Agents({ store, sessions, clock, random, log: silentLog });
-  const { port } = await agents.listen(0, '127.0.0.1');
+  const { port } = await agents.listen({ port: 0, host: '127.0.0.1' });
   t.teardown(() => agents.close());
   return { desk, port };
 }

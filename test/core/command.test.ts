@@ -2,34 +2,14 @@
 
 import t from 'tap';
 import type { Test } from 'tap';
-import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { run as command } from '../../src/core/command.ts';
+import { runHere, start as startRole } from '../fixtures/role.ts';
+import type { Ran, Running } from '../fixtures/role.ts';
 
 const door = new URL('../../src/core/command.ts', import.meta.url).href;
 
-interface Ran {
-  code: number | null;
-  out: string;
-  err: string;
-}
-
-function start(args: string[], until?: RegExp): { done: Promise<Ran>; ready: Promise<void>; kill(): void } {
-  const script = `const { run } = await import(${JSON.stringify(door)}); process.exitCode = await run(process.argv.slice(1));`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script, '--', ...args]);
-  let out = '';
-  let err = '';
-  let seen = (): void => {};
-  const ready = new Promise<void>(resolve => (seen = resolve));
-  child.stdout.on('data', data => (out += data));
-  child.stderr.on('data', data => {
-    err += data;
-    if (until?.test(err) === true) seen();
-  });
-  const done = new Promise<Ran>(resolve => child.on('close', code => (seen(), resolve({ code, out, err }))));
-  return { done, ready, kill: () => void child.kill('SIGTERM') };
-}
-
+const start = (args: string[], until?: RegExp): Running => startRole(door, args, until);
 const run = (...args: string[]): Promise<Ran> => start(args).done;
 
 t.test('serves, and is administered', async t => {
@@ -68,22 +48,7 @@ t.test('serves, and is administered', async t => {
   t.match(await core.done, { code: 0, err: /core ready.*proxies=1/ });
 });
 
-/** The command in this process, for what ends before anything is opened. */
-async function here(t: Test, args: string[]): Promise<Ran> {
-  const out = t.capture(process.stdout, 'write', () => true);
-  const err = t.capture(process.stderr, 'write', () => true);
-  try {
-    const code = await command(args);
-    const text = (calls: typeof out): string =>
-      calls()
-        .map(call => String(call.args[0]))
-        .join('');
-    return { code, out: text(out), err: text(err) };
-  } finally {
-    out.restore();
-    err.restore();
-  }
-}
+const here = (t: Test, args: string[]): Promise<Ran> => runHere(t, command, args);
 
 t.test('mistakes: one line and status 2', async t => {
   const dir = t.testdir({ short: 'x' });

@@ -1,29 +1,11 @@
 import t from 'tap';
 import type { Test } from 'tap';
-import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { run as command } from '../../src/proxy/command.ts';
+import { runHere, start } from '../fixtures/role.ts';
+import type { Ran } from '../fixtures/role.ts';
 
 const door = new URL('../../src/proxy/command.ts', import.meta.url).href;
-const script = `const { run } = await import(${JSON.stringify(door)}); process.exitCode = await run(process.argv.slice(1));`;
-
-interface Ran {
-  code: number | null;
-  out: string;
-  err: string;
-}
-
-function run(args: string[], until?: RegExp): Promise<Ran> {
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script, '--', ...args]);
-  let out = '';
-  let err = '';
-  child.stdout.on('data', data => (out += data));
-  child.stderr.on('data', data => {
-    err += data;
-    if (until?.test(err) === true) child.kill('SIGTERM');
-  });
-  return new Promise(resolve => child.on('close', code => resolve({ code, out, err })));
-}
 
 t.test('serves until it is told to stop', async t => {
   const dir = t.testdir({
@@ -38,25 +20,13 @@ t.test('serves until it is told to stop', async t => {
     '--core-token-file',
     join(dir, 'token'),
   ];
-  t.match(await run(args, /proxy ready/), { code: 0, err: /proxy ready public=\d+ core=\d+ tls=false/ });
+  const proxy = start(door, args, /proxy ready/);
+  await proxy.ready;
+  proxy.kill();
+  t.match(await proxy.done, { code: 0, err: /proxy ready public=\d+ core=\d+ tls=false/ });
 });
 
-/** The command in this process, for what ends before anything is opened. */
-async function here(t: Test, args: string[]): Promise<Ran> {
-  const out = t.capture(process.stdout, 'write', () => true);
-  const err = t.capture(process.stderr, 'write', () => true);
-  try {
-    const code = await command(args);
-    const text = (calls: typeof out): string =>
-      calls()
-        .map(call => String(call.args[0]))
-        .join('');
-    return { code, out: text(out), err: text(err) };
-  } finally {
-    out.restore();
-    err.restore();
-  }
-}
+const here = (t: Test, args: string[]): Promise<Ran> => runHere(t, command, args);
 
 t.test('mistakes: one line and status 2', async t => {
   const token = ['--core-token-file', join(t.testdir({ token: 'a token for the test' }), 'token')];

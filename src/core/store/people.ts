@@ -1,6 +1,5 @@
 // Users, their second factors and their devices in the store. TOTP seeds are sealed, recovery codes are hashed.
 
-import { fromBase64 } from '../../util/bytes.ts';
 import type { Database, Row } from './database.ts';
 import type { Vault } from './vault.ts';
 
@@ -166,11 +165,4 @@ function toDevice(row: Row | undefined): Device | undefined {
     publicKey: String(row['public_key']),
     disabled: row['disabled'] === 1,
   };
-}
-
-/** Bytes of a stored key. */
-export function keyBytes(text: string): Uint8Array {
-  const bytes = fromBase64(text);
-  if (bytes === null) throw new Error('a stored key is not base64');
-  return bytes;
 }
