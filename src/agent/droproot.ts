@@ -12,7 +12,7 @@ export interface Rights {
 }
 
 /** Does nothing when `user` is empty or who we are already. */
-export function becomeUser(user: string, group = user, rights: Rights = process): void {
+export function becomeUser(user: string, group: string = user, rights: Rights = process): void {
   if (user === '') return;
   const wanted = /^[0-9]+$/.test(user) ? Number(user) : user;
   const wantedGroup = /^[0-9]+$/.test(group) ? Number(group) : group;

@@ -49,7 +49,7 @@ export interface UbusMessage {
 
 export const headerBytes = 8;
 /** UBUS_MAX_MSGLEN. */
-export const longestMessage = 1 << 20;
+export const longestMessage: number = 1 << 20;
 
 export function encodeMessage(
   type: number,

@@ -118,7 +118,7 @@ export class EventParser {
   #rest = '';
   #data: string[] = [];
 
-  constructor(maxLine = 16 * 1024) {
+  constructor(maxLine: number = 16 * 1024) {
     this.#maxLine = maxLine;
   }
 

@@ -23,7 +23,7 @@ export interface LoginState {
   readonly expiresAt: number;
 }
 
-export const loginLifeMs = 5 * 60_000;
+export const loginLifeMs: number = 5 * 60_000;
 
 export interface HeldGate {
   readonly kind: GateKind;

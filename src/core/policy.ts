@@ -13,15 +13,26 @@ import {
   pattern,
   prefixText,
 } from '../control/validate.ts';
-import type { Shape, Shaped } from '../control/validate.ts';
+import type { Optional, Shape, Shaped } from '../control/validate.ts';
 import { addressAt, formatAddress, formatPrefix, network, parsePrefixOrAddress } from '../util/inet.ts';
 
 /** WireGuard re-handshakes about every 120 s and drops keys at 180 s: a shorter `stale` logs live peers out. */
 export const staleFloor = 180;
 
+type NumberField =
+  | 'staleAfter'
+  | 'idleAfter'
+  | 'maxLife'
+  | 'lease'
+  | 'claimWithin'
+  | 'offlineGrace'
+  | 'dangerouslyShortStaleAfter';
+
 const second = integer(0, 31_536_000);
 
-const policyFields = {
+const policyFields: {
+  readonly [name in NumberField]: Optional<number>;
+} & { readonly onRoam: Optional<'ignore' | 'reauth'>; readonly ack: Optional<'one' | 'all'> } = {
   staleAfter: optional(integer(staleFloor, 86_400)),
   idleAfter: optional(second),
   maxLife: optional(integer(60, 31_536_000)),

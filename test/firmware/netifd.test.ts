@@ -66,7 +66,7 @@ t.test('what is missing is told to netifd, which then stops trying', { skip }, a
     [{ core_url: good.core_url }, 'NO_ADDRESS'],
     [{ ...good, node: '/nowhere/node' }, 'NO_NODE'],
   ] as const) {
-    const { has, calls } = handle(t, options as Record<string, string | string[]>);
+    const { has, calls } = handle(t, options);
     t.ok(has(`proto_notify_error vpn ${code}`), code);
     t.ok(has('proto_block_restart vpn'));
     t.notOk(calls.some(call => call.startsWith('proto_run_command')));
