@@ -5,10 +5,11 @@
 import { hostname } from 'node:os';
 import { readFileSync } from 'node:fs';
 import { parse as parseToml, TomlError } from 'smol-toml';
+import { isLoopback } from '../control/settings.ts';
 import { readSecret } from '../platform/secrets.ts';
 import { errorText, usageError } from '../util/errors.ts';
 import { readUci } from './uciconfig.ts';
-import { type Form, isLoopback } from './form.ts';
+import type { Form } from './form.ts';
 import {
   type AgentSettings,
   agentOptions,
@@ -95,7 +96,7 @@ function checkTogether({ core_url, allow_plain }: AgentSettings, problems: strin
     problems.push(
       "core_url: missing; expected where Core listens for agents, such as 'https://core.example:8443'",
     );
-  else if (core_url.startsWith('http:') && !allow_plain && !isLoopback(core_url))
+  else if (core_url.startsWith('http:') && !allow_plain && !isLoopback(new URL(core_url).hostname))
     problems.push(
       `core_url: ${core_url}: expected https:// to another machine (allow_plain = true only for tests)`,
     );

@@ -152,8 +152,3 @@ export const coreUrl: Form<string> = textual(given => {
   if (url.username !== '' || url.password !== '') return expect('a URL without user and password');
   return ok(`${url.protocol}//${url.host}${url.pathname.replace(/\/+$/, '')}`);
 }, 'an https:// URL');
-
-/** Nobody but this machine can listen in. */
-export function isLoopback(url: string): boolean {
-  return ['localhost', '127.0.0.1', '[::1]'].includes(new URL(url).hostname);
-}

@@ -3,13 +3,17 @@
 
 import { createPrivateKey, createPublicKey, diffieHellman, randomBytes, sign, verify } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
+import { fromHex, isZero } from '../util/bytes.ts';
 
 // The fixed DER that precedes the 32 raw bytes (RFC 8410). DER and not JWK: importing it is the cheaper of the two.
 const privatePrefix = {
-  ed25519: hex('302e020100300506032b657004220420'),
-  x25519: hex('302e020100300506032b656e04220420'),
+  ed25519: fromHex('302e020100300506032b657004220420')!,
+  x25519: fromHex('302e020100300506032b656e04220420')!,
 };
-const publicPrefix = { ed25519: hex('302a300506032b6570032100'), x25519: hex('302a300506032b656e032100') };
+const publicPrefix = {
+  ed25519: fromHex('302a300506032b6570032100')!,
+  x25519: fromHex('302a300506032b656e032100')!,
+};
 
 type Curve = keyof typeof privatePrefix;
 
@@ -59,7 +63,7 @@ export function sharedSecret(privateKey: Uint8Array, publicKey: Uint8Array): Uin
         publicKey: publicObject('x25519', publicKey),
       }),
     );
-    return secret.some(byte => byte !== 0) ? secret : null;
+    return isZero(secret) ? null : secret;
   } catch {
     return null; // OpenSSL refuses low-order points itself
   }
@@ -90,8 +94,4 @@ function rawPublic(privateKey: KeyObject): Uint8Array {
 function join(prefix: Uint8Array, raw: Uint8Array): Buffer {
   if (raw.length !== 32) throw new Error(`a raw key has 32 bytes, not ${raw.length}`);
   return Buffer.concat([prefix, raw]);
-}
-
-function hex(text: string): Uint8Array {
-  return new Uint8Array(Buffer.from(text, 'hex'));
 }

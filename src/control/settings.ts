@@ -48,8 +48,9 @@ export function listenAddress(name: string, text: string): { host: string; port:
   return { host: parts[1] ?? parts[2]!, port: Number(parts[3]) };
 }
 
+/** Nobody but this machine can listen in. `host` may be a URL's, which has brackets around IPv6. */
 export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.[0-9.]+$/.test(host);
+  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127\.[0-9.]+$/.test(host);
 }
 
 /** The files that `NAME-cert` and `NAME-key` point at; undefined when neither is set. */

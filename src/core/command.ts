@@ -154,7 +154,7 @@ function checkPlain(settings: Settings<typeof specs>, agentsHost: string, agents
     const parsed = URL.canParse(url) ? new URL(url) : null;
     if (parsed === null || !/^wss?:$/.test(parsed.protocol))
       throw usageError('bad-proxy', `--proxy must be ws://HOST:PORT or wss://HOST:PORT, not "${url}"`);
-    if (parsed.protocol === 'ws:' && !isLoopback(parsed.hostname.replace(/[[\]]/g, '')) && !settings.insecure)
+    if (parsed.protocol === 'ws:' && !isLoopback(parsed.hostname) && !settings.insecure)
       throw usageError('no-tls', `${url}: plain ws:// is for loopback only: use wss://, or --insecure`);
   }
   if (!agentsTls && !isLoopback(agentsHost) && !settings.insecure)

@@ -1,6 +1,7 @@
 // Crypto providers on OpenSSL by FFI: the process's own when it exports one, else a shared libcrypto. CryptoLike has the
 // shape of wireguard's CryptoProvider; nothing here knows the protocol. `crypto.ts` decides whether they may be used.
 
+import { equalBytes } from '../util/bytes.ts';
 import type { Ffi, Library } from './ffi/ffi.ts';
 import type { Libc } from './libc.ts';
 import type { AeadLike, Chacha } from './chacha.ts';
@@ -90,13 +91,11 @@ class RawProvider implements CryptoLike {
     const bytes = sealed.length - tagBytes;
     if (bytes < 0) return false;
     const text = this.#run(key, sealed.subarray(0, bytes), additional, false);
-    const { tag } = this.#chacha;
-    let difference = 0;
-    for (let i = 0; i < tagBytes; i++) difference |= tag[i]! ^ sealed[bytes + i]!;
-    if (difference === 0) out.set(this.#libc.arena.u8.subarray(text, text + bytes));
+    const ok = equalBytes(this.#chacha.tag, sealed.subarray(bytes));
+    if (ok) out.set(this.#libc.arena.u8.subarray(text, text + bytes));
     else out.fill(0);
     this.#forget();
-    return difference === 0;
+    return ok;
   }
 
   #run(secret: Uint8Array, input: Uint8Array, additional: Uint8Array, encrypt: boolean): number {

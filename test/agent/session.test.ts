@@ -1,6 +1,7 @@
 import t from 'tap';
 import type { EndReason } from '../../src/control/reasons.ts';
 import { type Session, type SessionGrant, Sessions } from '../../src/agent/session.ts';
+import { seeded, seedOf } from '../fixtures/rng.ts';
 
 const second = 1000;
 const minute = 60 * second;
@@ -213,20 +214,9 @@ class SlowSession {
   }
 }
 
-function rng(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let x = Math.imul(state ^ (state >>> 15), state | 1);
-    x ^= x + Math.imul(x ^ (x >>> 7), x | 61);
-    return ((x ^ (x >>> 14)) >>> 0) / 4294967296;
-  };
-}
-
 t.test('against a slow twin, 20 virtual hours', async t => {
-  const seed = Number(process.env['SEED'] ?? 20250101);
-  const random = rng(seed);
-  const pick = <T>(...of: T[]): T => of[Math.floor(random() * of.length)]!;
+  const seed = seedOf(20250101);
+  const { below, chance, pick, u32 } = seeded(seed);
   const sessions = new Sessions();
   const peers = Array.from({ length: 12 }, () => new FakePeer());
   const twins: (SlowSession | null)[] = peers.map(() => null);
@@ -254,21 +244,21 @@ t.test('against a slow twin, 20 virtual hours', async t => {
       t.strictSame(got, expected, `seed ${seed}, at ${now}`);
       return;
     }
-    if (random() < 0.9) continue;
-    const slot = Math.floor(random() * peers.length);
+    if (chance(0.9)) continue;
+    const slot = below(peers.length);
     const peer = peers[slot]!;
     const twin = twins[slot];
-    const dice = random();
+    const dice = u32() / 2 ** 32;
     if (!twin || dice < 0.002) {
       const fresh = grant({
         id: `g${++serial}`,
         epoch: serial,
         device: `d${slot}`,
-        staleAfterMs: pick(180, 180, 300) * second,
-        idleAfterMs: pick(0, 0, 20, 600) * second,
-        claimWithinMs: pick(60, 60, 0) * second,
-        leaseMs: pick(0, 900, 60) * second,
-        expiresInMs: pick(12 * 3600, 600, 45) * second,
+        staleAfterMs: pick([180, 180, 300]) * second,
+        idleAfterMs: pick([0, 0, 20, 600]) * second,
+        claimWithinMs: pick([60, 60, 0]) * second,
+        leaseMs: pick([0, 900, 60]) * second,
+        expiresInMs: pick([12 * 3600, 600, 45]) * second,
       });
       t.equal(sessions.refusal(fresh), null);
       sessions.open(now, fresh, slot, peer);
@@ -281,7 +271,7 @@ t.test('against a slow twin, 20 virtual hours', async t => {
       peer.lastDataReceivedAt = now;
       twin.data.push(now);
     } else {
-      const extra = pick(60, 900, 5) * second;
+      const extra = pick([60, 900, 5]) * second;
       sessions.renew(now, twin.grant.id, extra);
       if (now + extra > twin.leaseUntil) twin.leaseUntil = now + extra;
     }

@@ -92,6 +92,6 @@ t.test('addresses', async t => {
   t.same(listenAddress('listen', '[::1]:8443'), { host: '::1', port: 8443 });
   for (const bad of ['8443', 'a:99999', '::1:8443', 'a b:1'])
     t.throws(() => listenAddress('listen', bad), { code: 'bad-address' });
-  for (const host of ['127.0.0.1', '127.1.2.3', '::1', 'localhost']) t.ok(isLoopback(host));
+  for (const host of ['127.0.0.1', '127.1.2.3', '::1', '[::1]', 'localhost']) t.ok(isLoopback(host));
   for (const host of ['0.0.0.0', '127.0.0.1.example', '10.0.0.1']) t.notOk(isLoopback(host));
 });

@@ -3,7 +3,7 @@ import { Arena } from '../../src/util/arena.ts';
 import { createChecksum } from '../../src/datapath/checksum.ts';
 import { Coalescer } from '../../src/datapath/coalesce.ts';
 import type { Packet } from '../fixtures/packets.ts';
-import { big, build, number, parse, randomFlow, randomPacket } from '../fixtures/packets.ts';
+import { big, build, number, parse, randomFlow, randomPacket, same } from '../fixtures/packets.ts';
 import type { Rng } from '../fixtures/rng.ts';
 import { seeded, seedOf } from '../fixtures/rng.ts';
 import { slowCoalesce, slowDeliver } from '../fixtures/slow-coalesce.ts';
@@ -354,7 +354,3 @@ t.test('a full coalescer says so; the next batch is new', t => {
   t.equal(own.pieces[0], 0);
   t.end();
 });
-
-function same(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
-  return a !== undefined && b !== undefined && a.length === b.length && a.every((byte, i) => byte === b[i]);
-}

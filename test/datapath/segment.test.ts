@@ -12,6 +12,7 @@ import {
   pseudoHeader,
   randomFlow,
   randomPacket,
+  same,
   slowChecksum,
 } from '../fixtures/packets.ts';
 import { slowSegment, superPacket } from '../fixtures/slow-segment.ts';
@@ -283,10 +284,6 @@ t.test('what contradicts itself is refused', t => {
   t.equal(run(new Uint8Array(64)), 'malformed', 'no IP version');
   t.end();
 });
-
-function same(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
-  return a !== undefined && b !== undefined && a.length === b.length && a.every((byte, i) => byte === b[i]);
-}
 
 function first(out: Uint8Array[] | string): Uint8Array | undefined {
   return typeof out === 'string' ? undefined : out[0];

@@ -2,6 +2,7 @@
 // clock is an argument, and which step was used last is the store's to remember.
 
 import { createHmac } from 'node:crypto';
+import { equalBytes } from '../../util/bytes.ts';
 
 const stepMs = 30_000;
 const window = 1;
@@ -23,12 +24,11 @@ export function totpStep(now: number): number {
 export function matchTotp(seed: Uint8Array, response: string, now: number, lastStep: number): number | null {
   const code = response.replaceAll(' ', '');
   if (!/^[0-9]{6}$/.test(code)) return null;
+  const given = Buffer.from(code);
   let found: number | null = null;
   for (let step = totpStep(now) - window; step <= totpStep(now) + window; step++) {
-    const expected = totpCode(seed, step);
-    let difference = 0;
-    for (let i = 0; i < 6; i++) difference |= expected.charCodeAt(i) ^ code.charCodeAt(i);
-    if (difference === 0 && step > lastStep) found ??= step;
+    const isRight = equalBytes(Buffer.from(totpCode(seed, step)), given);
+    if (isRight && step > lastStep) found ??= step;
   }
   return found;
 }
