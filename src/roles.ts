@@ -7,7 +7,10 @@ export const gatewayRoles: Roles = {
   tunnel: { usage: 'IFNAME [--foreground]', load: async () => (await import('./agent/tunnel.ts')).run },
   show: { usage: '[IFNAME] [dump]', load: async () => (await import('./agent/show.ts')).run },
   health: { usage: '', load: async () => (await import('./agent/status.ts')).health },
-  doctor: { usage: '[--json]', load: async () => (await import('./agent/doctor.ts')).run },
+  doctor: {
+    usage: '[--json] [--config FILE | --uci FILE]',
+    load: async () => (await import('./agent/doctor.ts')).run,
+  },
   genkey: { usage: '', load: async () => (await import('./agent/keys.ts')).genkey },
   genpsk: { usage: '', load: async () => (await import('./agent/keys.ts')).genpsk },
   pubkey: { usage: '< PRIVATE-KEY', load: async () => (await import('./agent/keys.ts')).pubkey },

@@ -21,6 +21,7 @@ import { Arena } from '../util/arena.ts';
 import { errorText, usageError } from '../util/errors.ts';
 import { stablelibProvider } from '../wireguard/crypto.ts';
 import { type AgentConfig, defaultFile, loadConfig } from './config.ts';
+import { probeDigests, probeMtu, probeSimd } from './doctorhost.ts';
 import { version } from './version.ts';
 
 export interface DoctorIo {
@@ -32,13 +33,30 @@ export interface DoctorIo {
 
 export async function run(args: readonly string[], io: DoctorIo = standardIo()): Promise<number> {
   const isJson = args.includes('--json');
-  const unknown = args.find(arg => arg !== '--json');
-  if (unknown !== undefined)
-    throw usageError('argument', `unexpected '${unknown}': expected doctor [--json]`);
-  const findings = [probeRuntime(), ...(await io.machine()), ...(await probeConfiguration(io.environment))];
+  const places = args.filter(arg => arg !== '--json');
+  const unknown = places.find((arg, i) => !isPlace(arg) && !isPlaceFlag(places[i - 1]));
+  if (unknown !== undefined || isPlaceFlag(places.at(-1)))
+    throw usageError(
+      'argument',
+      `unexpected '${unknown ?? places.at(-1)}': expected doctor [--json] [--config FILE | --uci FILE [--section NAME]]`,
+    );
+  const findings = [
+    probeRuntime(),
+    ...(await io.machine()),
+    ...(await probeConfiguration(io.environment, places)),
+  ];
   const ok = findings.every(finding => finding.ok);
   io.out(isJson ? `${JSON.stringify({ ok, version, findings })}\n` : findings.map(line).join(''));
   return ok ? 0 : 1;
+}
+
+/** `--config`, whose value follows. */
+function isPlaceFlag(arg: string | undefined): boolean {
+  return arg !== undefined && /^--(config|uci|section)$/.test(arg);
+}
+
+function isPlace(arg: string): boolean {
+  return isPlaceFlag(arg) || /^--(config|uci|section)=/.test(arg);
 }
 
 function line({ name, ok, detail, repair }: Finding): string {
@@ -53,20 +71,24 @@ export function probeRuntime(
   const detail = deno === undefined ? `Node ${node}` : `Deno ${deno}`;
   const [major] = (deno ?? node ?? '0').split('.');
   const isOld = Number(major) < (deno === undefined ? 20 : 2);
+  // It may run, and does on ARM's last 20.11; nobody tests it.
+  const isBelowFloor = deno === undefined && Number(major) === 20 && Number(node?.split('.')[1]) < 19;
   return {
     name: 'runtime',
     ok: !isOld,
     detail: `${detail} on ${process.platform} ${process.arch}`,
-    repair: isOld ? 'install Node 20.19 or newer, or Deno 2' : '',
+    repair: isOld || isBelowFloor ? 'install Node 20.19 or newer, or Deno 2' : '',
   };
 }
 
 /** The configuration as the agent would read it, the directories it names and the way to Core. */
 export async function probeConfiguration(
   environment: Readonly<Record<string, string | undefined>>,
+  places: readonly string[] = [],
 ): Promise<Finding[]> {
   const file = environment['SALLYPORT_CONFIG'] ?? defaultFile;
-  if (!existsSync(file) && environment['SALLYPORT_CORE_URL'] === undefined)
+  const isNamed = places.length > 0 || environment['SALLYPORT_UCI'] !== undefined;
+  if (!isNamed && !existsSync(file) && environment['SALLYPORT_CORE_URL'] === undefined)
     return [
       { name: 'config', ok: true, detail: `${file} does not exist: nothing more to look at`, repair: '' },
     ];
@@ -74,7 +96,7 @@ export async function probeConfiguration(
   try {
     // A copy, for reading secrets removes them.
     config = loadConfig({
-      args: existsSync(file) ? ['--config', file] : [],
+      args: !isNamed && existsSync(file) ? ['--config', file] : places,
       environment: { ...environment },
     });
   } catch (error) {
@@ -146,7 +168,10 @@ async function probeMachine(): Promise<Finding[]> {
     probeTun(libc),
     probeUdp(libc),
     probeCrypto(libc, stablelibProvider(libc.arena)),
+    probeSimd(),
+    probeDigests(),
     probeClock(libc),
+    probeMtu(),
     probeNetAdmin(),
     probeForwarding(),
   ];
