@@ -5,8 +5,8 @@
 import { hostname } from 'node:os';
 import { readFileSync } from 'node:fs';
 import { parse as parseToml, TomlError } from 'smol-toml';
+import { readSecret } from '../control/secrets.ts';
 import { isLoopback } from '../control/settings.ts';
-import { readSecret } from '../platform/secrets.ts';
 import { errorText, usageError } from '../util/errors.ts';
 import { readUci } from './uciconfig.ts';
 import type { Form } from './form.ts';

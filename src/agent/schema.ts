@@ -26,7 +26,7 @@ export interface Option<T> {
   readonly example: string;
   /** Changing it needs a new process; the others follow a HUP. */
   readonly fixed?: true;
-  /** A secret: never a flag; read by platform/secrets.ts. */
+  /** A secret: never a flag; read by control/secrets.ts. */
   readonly secret?: true;
 }
 

@@ -1,18 +1,21 @@
 // Settings of the servers: flag > environment > file > default, read in one place and named in every error. A setting `foo-bar`
 // is `--foo-bar` on the command line, `SALLYPORT_FOO_BAR` in the environment and `fooBar` in the file. Secrets are never
-// arguments: they come from files, from the environment, or from $CREDENTIALS_DIRECTORY, and two forms at once are an error.
+// arguments: they come from files, from the environment, or from $CREDENTIALS_DIRECTORY (secrets.ts).
 // Knows no file format: the parsed file is an argument.
 
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { errorText, usageError } from '../util/errors.ts';
+import { readSecret, readSecretFile } from './secrets.ts';
 import type { TlsFiles } from './server.ts';
 
 export interface Sources {
   readonly args: readonly string[];
-  readonly env: Readonly<Record<string, string | undefined>>;
+  /** A secret is deleted from it once read. */
+  readonly env: Record<string, string | undefined>;
   /** Parses the file named by `--config`. */
   readonly parseFile: (text: string) => Record<string, unknown>;
+  /** Hears of files that others may read. */
+  readonly warn?: (message: string) => void;
 }
 
 type Kind = 'text' | 'switch' | 'list' | 'number' | 'secret';
@@ -35,7 +38,7 @@ export function readSettings<S extends Specs>(role: string, specs: S, sources: S
   for (const [name, kind] of Object.entries(specs))
     result[name] =
       kind === 'secret'
-        ? secret(name, flags, file, path, sources.env)
+        ? secret(name, flags, file, path, sources)
         : plain(name, kind, flags, file, path, sources.env);
   return result as Settings<S>;
 }
@@ -181,37 +184,20 @@ function secret(
   flags: Map<string, string[]>,
   file: Record<string, unknown>,
   path: string | undefined,
-  env: Sources['env'],
+  { env, warn }: Sources,
 ): string | undefined {
   const flag = flags.get(`${name}-file`)?.[0];
-  if (flag !== undefined) return secretFile(`--${name}-file`, flag);
-  const variable = environmentName(name);
-  const levels = [
-    { at: variable, value: env[variable], file: env[`${variable}_FILE`] },
-    { at: `${path}: ${camel(name)}`, value: file[camel(name)], file: file[`${camel(name)}File`] },
-  ];
-  for (const level of levels) {
-    if (level.value !== undefined && level.file !== undefined)
-      throw usageError('two-forms', `${level.at} is given twice, as a value and as a file: keep one`);
-    if (typeof level.file === 'string') return secretFile(level.at, level.file);
-    if (typeof level.value === 'string')
-      return level.value.startsWith('file:') ? secretFile(level.at, level.value.slice(5)) : level.value;
-  }
-  const credentials = env['CREDENTIALS_DIRECTORY'];
-  if (credentials === undefined) return undefined;
-  try {
-    return readFileSync(join(credentials, name), 'utf8').trim();
-  } catch {
-    return undefined;
-  }
-}
-
-function secretFile(where: string, path: string): string {
-  try {
-    return readFileSync(path, 'utf8').trim();
-  } catch (cause) {
-    throw usageError('no-secret', `${where}: cannot read the file ${path}`, cause);
-  }
+  if (flag !== undefined) return readSecretFile(`--${name}-file`, flag, warn);
+  const key = camel(name);
+  const [value, from] = [file[key], file[`${key}File`]];
+  if (value !== undefined && from !== undefined)
+    throw usageError('secret-twice', `${path} gives ${key} and ${key}File: keep one`);
+  for (const text of [value, from])
+    if (text !== undefined && typeof text !== 'string')
+      throw usageError('bad-value', `${path}: ${key} must be a text`);
+  const option = typeof from === 'string' ? `file:${from}` : (value as string | undefined);
+  const sources = { environment: env, option, credential: name, ...(warn !== undefined && { warn }) };
+  return readSecret(environmentName(name), sources) ?? undefined;
 }
 
 function environmentName(name: string): string {

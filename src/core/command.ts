@@ -120,8 +120,15 @@ function withText(words: readonly string[]): string[] {
 }
 
 async function serve(args: readonly string[]): Promise<number> {
-  const settings = readSettings('core', specs, { args, env: process.env, parseFile: text => parse(text) });
+  const warnings: string[] = [];
+  const settings = readSettings('core', specs, {
+    args,
+    env: process.env,
+    parseFile: text => parse(text),
+    warn: line => warnings.push(line),
+  });
   const log = createLog({ area: 'core', level: levelOf(settings['log-level']) });
+  for (const line of warnings) log.warn(line);
   const agentsAt = listenAddress('agents-listen', settings['agents-listen'] ?? '127.0.0.1:8445');
   const tls = tlsFiles('agents-tls', settings['agents-tls-cert'], settings['agents-tls-key']);
   checkPlain(settings, agentsAt.host, tls !== undefined);
@@ -136,8 +143,9 @@ async function serve(args: readonly string[]): Promise<number> {
   const ca = settings['proxy-ca'] === undefined ? undefined : readFileSync(settings['proxy-ca'], 'utf8');
   for (const url of settings.proxy) core.relayTo(url, token!, ca);
   warnDangers(store, log);
+  const stopped = untilStopped(); // before anybody hears that we are ready
   log.info('core ready', { agents: at.port, proxies: settings.proxy.length, data: directory });
-  await untilStopped();
+  await stopped;
   admin.close();
   await core.close();
   return 0;

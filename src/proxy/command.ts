@@ -38,8 +38,15 @@ export async function run(args: string[]): Promise<number> {
 }
 
 async function serve(args: string[]): Promise<number> {
-  const settings = readSettings('proxy', specs, { args, env: process.env, parseFile: text => parse(text) });
+  const warnings: string[] = [];
+  const settings = readSettings('proxy', specs, {
+    args,
+    env: process.env,
+    parseFile: text => parse(text),
+    warn: line => warnings.push(line),
+  });
   const log = createLog({ area: 'proxy', level: levelOf(settings['log-level']) });
+  for (const line of warnings) log.warn(line);
   const publicAt = listenAddress('listen', settings.listen ?? '127.0.0.1:8443');
   const coreAt = listenAddress('core-listen', settings['core-listen'] ?? '127.0.0.1:8444');
   const coreToken = settings['core-token'];
@@ -58,8 +65,9 @@ async function serve(args: string[]): Promise<number> {
   const at = await front.listen(publicAt, coreAt).catch((cause: unknown) => {
     throw new PlainError('cannot-listen', `cannot listen: ${errorText(cause)}`, 1, cause);
   });
+  const stopped = untilStopped(); // before anybody hears that we are ready
   log.info('proxy ready', { public: at.public.port, core: at.core.port, tls: tls !== undefined });
-  await untilStopped();
+  await stopped;
   await front.close();
   return 0;
 }

@@ -1,5 +1,6 @@
 import t from 'tap';
 import type { Test } from 'tap';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isLoopback, listenAddress, readSettings } from '../../src/control/settings.ts';
 import type { Sources } from '../../src/control/settings.ts';
@@ -67,11 +68,17 @@ t.test('secrets come from files and the environment, never twice', async t => {
   t.equal(settings(t, [], { CREDENTIALS_DIRECTORY: dir }).token, 'third');
   t.equal(settings(t, [], { CREDENTIALS_DIRECTORY: join(dir, 'none') }).token, undefined);
   t.throws(() => settings(t, [], { SALLYPORT_TOKEN: 'a', SALLYPORT_TOKEN_FILE: 'b' }), {
-    code: 'two-forms',
+    code: 'secret-twice',
     exit: 2,
   });
+  t.equal(settings(t, [], {}, { token: 'in the file' }).token, 'in the file');
+  const own = t.testdir({ one: 'first\n', conf: '' });
+  writeFileSync(join(own, 'conf'), JSON.stringify({ tokenFile: join(own, 'one') }));
+  t.equal(settings(t, ['--config', join(own, 'conf')]).token, 'first');
+  t.throws(() => settings(t, [], {}, { token: 'x', tokenFile: one }), { code: 'secret-twice' });
+  t.throws(() => settings(t, [], {}, { token: 7 }), { code: 'bad-value', message: /token must be a text/ });
   t.throws(() => settings(t, ['--token', 'x']), { code: 'secret-argument', message: /--token-file/ });
-  t.throws(() => settings(t, ['--token-file', join(dir, 'none')]), { code: 'no-secret' });
+  t.throws(() => settings(t, ['--token-file', join(dir, 'none')]), { code: 'secret-file' });
 });
 
 t.test('every mistake is named', async t => {

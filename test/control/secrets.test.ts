@@ -4,7 +4,7 @@ import t from 'tap';
 import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readSecret, readSecretFile } from '../../src/platform/secrets.ts';
+import { readSecret, readSecretFile } from '../../src/control/secrets.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'plt-'));
 function file(name: string, content: string, mode = 0o600): string {
