@@ -1,28 +1,15 @@
 import t from 'tap';
 import { metricsText } from '../../src/agent/metrics.ts';
 import { FakeLink } from '../fixtures/fakelink.ts';
+import { plainPeer } from '../fixtures/grant.ts';
 
 const input = async (): Promise<Parameters<typeof metricsText>[0]> => {
   const link = new FakeLink();
-  await link.request({
-    op: 'grant',
-    grant: {
-      id: 's_1',
-      epoch: 1,
-      device: new Uint8Array(32).fill(0x11),
-      user: 'anna',
-      psk: new Uint8Array(32).fill(0x33),
-      allowedIps: [
-        { family: 4, address: new Uint8Array([10, 77, 0, 2]), prefix: 32 },
-        { family: 6, address: new Uint8Array(16), prefix: 128 },
-      ],
-      staleAfterMs: 180_000,
-      idleAfterMs: 0,
-      claimWithinMs: 60_000,
-      leaseMs: 0,
-      expiresInMs: 1000,
-    },
-  });
+  const allowedIps = [
+    { family: 4, address: new Uint8Array([10, 77, 0, 2]), prefix: 32 },
+    { family: 6, address: new Uint8Array(16), prefix: 128 },
+  ] as const;
+  await link.request({ op: 'grant', grant: plainPeer({ allowedIps: [...allowedIps], expiresInMs: 1000 }) });
   return {
     state: link.state(),
     version: '1.2.3',

@@ -1,27 +1,13 @@
 import t from 'tap';
 import { type ReportInput, statusReport, statusText } from '../../src/agent/report.ts';
 import { FakeLink } from '../fixtures/fakelink.ts';
+import { plainPeer } from '../fixtures/grant.ts';
 
 async function input(change: Partial<ReportInput> = {}): Promise<ReportInput> {
   const link = new FakeLink();
   link.privateKey = new Uint8Array(32).fill(0x66);
   await link.request({ op: 'configure', change: { peers: [{ publicKey: new Uint8Array(32).fill(0x55) }] } });
-  await link.request({
-    op: 'grant',
-    grant: {
-      id: 's_1',
-      epoch: 1,
-      device: new Uint8Array(32).fill(0x11),
-      user: 'anna',
-      psk: new Uint8Array(32).fill(0x33),
-      allowedIps: [{ family: 4, address: new Uint8Array([10, 77, 0, 2]), prefix: 32 }],
-      staleAfterMs: 180_000,
-      idleAfterMs: 0,
-      claimWithinMs: 60_000,
-      leaseMs: 0,
-      expiresInMs: 1_000_000,
-    },
-  });
+  await link.request({ op: 'grant', grant: plainPeer() });
   return {
     state: link.state(),
     version: '1.2.3',

@@ -5,32 +5,12 @@ import { grantForLog, grantMaxBytes, signGrant, transcriptOf, verifyGrant } from
 import type { Grant, GrantContext, GrantRefusal, HeldGrant } from '../../src/control/grant.ts';
 import { generateSignKeyPair, signBytes } from '../../src/control/keys.ts';
 import { parsePrefix } from '../../src/util/inet.ts';
+import { plainGrant, zeroKey } from '../fixtures/grant.ts';
 
 const core = generateSignKeyPair();
 const now = 1_700_000_000_000;
-const device = 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=';
-const grant: Grant = {
-  v: 1,
-  id: 's_1',
-  epoch: 5,
-  aud: 'a_1',
-  location: 'loc_1',
-  device,
-  user: 'u_1',
-  ips: ['10.77.0.2/32'],
-  psk: `x25519.${'A'.repeat(43)}.${'B'.repeat(64)}`,
-  login: device,
-  iat: now,
-  nbf: now,
-  exp: now + 3_600_000,
-  lease: 900,
-  stale: 180,
-  idle: 0,
-  claim: 60,
-  grace: 0,
-  onRoam: 'ignore',
-  aal: ['totp'],
-};
+const device = zeroKey;
+const grant = plainGrant(now);
 
 function context(change: Partial<GrantContext> = {}, held?: HeldGrant): GrantContext {
   return {

@@ -35,12 +35,13 @@ import { hashRecoveryCode } from '../../src/core/mfa/recovery.ts';
 import { matchTotp } from '../../src/core/mfa/totp.ts';
 import { locationSettings } from '../../src/core/policy.ts';
 import { Desk } from '../fixtures/memorystore.ts';
+import { plainGrant, zeroKey } from '../fixtures/grant.ts';
 import { seeded, seedOf } from '../fixtures/rng.ts';
 import type { Rng } from '../fixtures/rng.ts';
 import { PlainError } from '../../src/util/errors.ts';
 
 const seed = seedOf(20_231);
-const key = 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=';
+const key = zeroKey;
 const signature = `${'A'.repeat(86)}==`;
 const now = 1_700_000_000_000;
 
@@ -178,28 +179,7 @@ t.test(`deep, long and strange JSON (seed ${seed})`, async t => {
 t.test(`grants (seed ${seed})`, async t => {
   const rng = seeded(seed + 1);
   const core = generateSignKeyPair();
-  const grant: Grant = {
-    v: 1,
-    id: 's_1',
-    epoch: 5,
-    aud: 'a_1',
-    location: 'loc_1',
-    device: key,
-    user: 'u_1',
-    ips: ['10.77.0.2/32'],
-    psk: `x25519.${'A'.repeat(43)}.${'B'.repeat(64)}`,
-    login: key,
-    iat: now,
-    nbf: now,
-    exp: now + 1000,
-    lease: 0,
-    stale: 180,
-    idle: 0,
-    claim: 60,
-    grace: 0,
-    onRoam: 'ignore',
-    aal: ['totp'],
-  };
+  const grant = plainGrant(now, { exp: now + 1000, lease: 0 });
   const context = {
     coreKeys: [core.publicKey],
     audiences: ['a_1'],
