@@ -1,6 +1,7 @@
 // The gate: every check a commit must pass, in one command, with one summary line that a machine can read.
 //   npm run ok            types, lint, format, bundle, unit tests, bundle smoke test
 //   npm test              unit tests only            (npm test -- FILE... for some of them)
+//   node scripts/gate.ts network   bundle and network tests only
 //   npm run test:all      everything, network and end-to-end tests included; what scripts/test runs
 // The last line is `N passed, N failed, N skipped`: subtests of every test file plus one for each other step. Exit 0 only
 // if nothing failed.
@@ -174,6 +175,7 @@ const [mode = 'ok', ...files] = process.argv.slice(2);
 const plans: Record<string, (() => Promise<Step>)[]> = {
   ok: [...statics, npm('build'), unit(), smoke],
   unit: [unit(files.length > 0 ? files : undefined)],
+  network: [npm('build'), waiting, network],
   all: [npm('build'), ...statics, ...smokeEverywhere, unit(), waiting, network],
 };
 const plan = plans[mode];
