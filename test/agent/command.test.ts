@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type AgentProcess, run } from '../../src/agent/command.ts';
 import { FakeCore, joinToken } from '../fixtures/fakecore.ts';
 import { FakeDataplane } from '../fixtures/fakedataplane.ts';
+import { soon } from '../fixtures/soon.ts';
 
 t.test('the whole life of an agent', async t => {
   const core = await new FakeCore().listen();
@@ -45,9 +46,7 @@ ${more}`,
       delay: () => 5,
     }),
   };
-  const until = async (line: RegExp): Promise<void> => {
-    while (!lines.some(said => line.test(said))) await new Promise(resolve => setTimeout(resolve, 2));
-  };
+  const until = (line: RegExp): Promise<void> => soon(() => lines.some(said => line.test(said)));
 
   await t.test('TERM is a good end', async t => {
     const running = run(['--config', file], agent);

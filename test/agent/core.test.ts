@@ -12,6 +12,7 @@ import { createLog } from '../../src/control/log.ts';
 import { toBase64 } from '../../src/util/bytes.ts';
 import { FakeCore, joinToken, type Minted } from '../fixtures/fakecore.ts';
 import { FakeLink } from '../fixtures/fakelink.ts';
+import { soon } from '../fixtures/soon.ts';
 
 interface Setup {
   fake: FakeCore;
@@ -96,11 +97,6 @@ function event({ id, device }: Minted, change: Partial<SessionEvent>): SessionEv
   };
 }
 
-/** Waits for what has no event of its own. */
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise(resolve => setTimeout(resolve, 2));
-}
-
 t.test('hello, welcome, snapshot, synced', async t => {
   const { fake, core, link, configs } = await setup(t);
   const held = await fake.mint();
@@ -115,7 +111,7 @@ t.test('hello, welcome, snapshot, synced', async t => {
     version: '0.1.0',
     caps: ['x25519'],
   });
-  await until(() => core.phase === 'synced');
+  await soon(() => core.phase === 'synced');
   t.equal(link.grants.size, 1);
   t.match(configs, [{ name: 'office' }]);
 });
@@ -184,7 +180,7 @@ t.test('whoever is not the pinned Core is not believed', async t => {
   fake.welcomeKey = generateSignKeyPair().privateKey;
   fake.held = [await fake.mint()];
   core.start();
-  await until(() => fake.connections >= 2);
+  await soon(() => fake.connections >= 2);
   t.equal(core.isConnected, false);
   t.equal(link.asks('grant').length, 0);
   t.match(lines.join(), /not the Core this agent enrolled with/);
@@ -197,7 +193,7 @@ t.test('whoever is not the pinned Core is not believed', async t => {
 t.test('an agent Core has removed goes on asking, and says why', async t => {
   const { fake, core, lines } = await setup(t, { enrolled: false });
   core.start();
-  await until(() => fake.connections >= 2);
+  await soon(() => fake.connections >= 2);
   t.match(lines.join(), /Core does not accept this agent/);
 });
 
@@ -214,16 +210,16 @@ t.test('frames out of turn close the channel', async t => {
     const { fake, core, lines } = await setup(t);
     fake.enrolled = null;
     core.start();
-    await until(() => fake.channel !== null);
+    await soon(() => fake.channel !== null);
     fake.send(early);
-    await until(() => fake.connections >= 2);
+    await soon(() => fake.connections >= 2);
     t.match(lines.join(), /Core speaks out of turn|does not accept/);
   }
   const { fake, core } = await setup(t);
   core.start();
   await fake.hear('synced');
   fake.send({ type: 'challenge', nonce: toBase64(new Uint8Array(32)), time: 1 });
-  await until(() => fake.connections >= 2);
+  await soon(() => fake.connections >= 2);
   await fake.hear('synced', frame => frame.seq > 1);
 });
 
@@ -235,7 +231,7 @@ t.test('Core dies and comes back: nothing is torn down, then both agree', async 
   for (const minted of [stays, omitted, ends]) fake.grant(minted);
   await fake.hear('granted', frame => frame.id === ends.id);
   await fake.close();
-  await until(() => core.phase === 'away');
+  await soon(() => core.phase === 'away');
   t.equal(link.grants.size, 3);
   t.equal(link.asks('revoke').length, 0);
   link.grants.delete(hexOf(ends.device));
@@ -259,7 +255,7 @@ t.test('Core dies and comes back: nothing is torn down, then both agree', async 
   );
   t.equal(core.reconnects > 0, true);
   fake.send({ type: 'noted', id: ends.id });
-  await until(() => store.reports().every(({ id }) => id !== ends.id));
+  await soon(() => store.reports().every(({ id }) => id !== ends.id));
 });
 
 t.test('session events', async t => {

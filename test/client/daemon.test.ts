@@ -9,6 +9,7 @@ import { paths } from '../../src/control/messages.ts';
 import { clientState, deviceKeys, location } from '../fixtures/client.ts';
 import { Front, info } from '../fixtures/front.ts';
 import { FakePlane } from '../fixtures/plane.ts';
+import { soon } from '../fixtures/soon.ts';
 
 const psk = Buffer.alloc(32, 7).toString('base64');
 const granted = {
@@ -45,23 +46,20 @@ async function stage(t: { teardown(handler: () => void): void }) {
     front.close();
   });
   const phase = async () => ((await daemon.status()).session as { phase: string }).phase;
-  const until = async (holds: () => boolean | Promise<boolean>) => {
-    for (let i = 0; i < 500 && !(await holds()); i++) await new Promise(resolve => setTimeout(resolve, 2));
-  };
-  return { front, plane, daemon, lines, phase, until, setWall: (ms: number) => (wallMs = ms) };
+  return { front, plane, daemon, lines, phase, setWall: (ms: number) => (wallMs = ms) };
 }
 const hasPsk = (plane: FakePlane): boolean =>
   plane.changes.at(-1)!.peers.some(peer => peer.presharedKey !== undefined);
 
 t.test('begin installs the PSK and reports the handshake; Core ends it', async t => {
-  const { front, plane, daemon, lines, phase, until } = await stage(t);
+  const { front, plane, daemon, lines, phase } = await stage(t);
   t.equal(await phase(), 'none');
   t.match(await daemon.handle({ op: 'begin', psk, granted }), { handshake: true });
   t.equal(await phase(), 'live');
-  await until(() => front.streams.length > 0);
+  await soon(() => front.streams.length > 0);
   front.say({ event: 'warn', secondsLeft: 120 });
   front.say({ event: 'ended', reason: 'revoked-admin' });
-  await until(async () => (await phase()) === 'ended');
+  await soon(async () => (await phase()) === 'ended');
   t.match(await daemon.status(), { text: /administrator/, session: { reason: 'revoked-admin' } });
   t.notOk(hasPsk(plane));
   t.ok(lines.some(line => line.includes('120 s left')));
@@ -99,10 +97,10 @@ t.test('ends nobody has to tell: the agreed end, and silence while Core is away'
 });
 
 t.test('a session Core no longer knows is over', async t => {
-  const { front, daemon, phase, until } = await stage(t);
+  const { front, daemon, phase } = await stage(t);
   front.refuse(paths.session, { status: 401, code: 'refused', message: 'no such session' });
   await daemon.handle({ op: 'begin', psk, granted });
-  await until(async () => (await phase()) === 'ended');
+  await soon(async () => (await phase()) === 'ended');
   t.match(await daemon.status(), { text: /reason unknown/ });
 });
 

@@ -7,6 +7,7 @@ import type { SessionEvent } from '../../src/control/messages.ts';
 import { equalBytes, toBase64, toHex } from '../../src/util/bytes.ts';
 import { FakeAgent } from '../fixtures/fakeagent.ts';
 import { FakeClient, httpPost, watchSession } from '../fixtures/fakeclient.ts';
+import { soon } from '../fixtures/soon.ts';
 import { World } from '../fixtures/world.ts';
 
 t.test('enrol, log in, use, lose Core, log out, revoke', async t => {
@@ -47,7 +48,7 @@ t.test('enrol, log in, use, lose Core, log out, revoke', async t => {
   const events: SessionEvent[] = [];
   await watchSession(world.base, sessionToken, event => events.push(event));
   agent.confirm(session.id);
-  await until(() => events.some(event => event.event === 'state' && event.confirmed));
+  await soon(() => events.some(event => event.event === 'state' && event.confirmed));
 
   // Core goes away and comes back: the gateway's snapshot still has the grant.
   await world.core.close();
@@ -72,7 +73,7 @@ t.test('enrol, log in, use, lose Core, log out, revoke', async t => {
   t.equal((await client.session('extend', again.value.session.id)).code, 'login-required');
   t.same((await client.session('logout', again.value.session.id)).value, { ended: true });
   await agent.until(() => !agent.held.get(client.device)!.live);
-  await until(() => later.some(event => event.event === 'ended' && event.reason === 'logout-user'));
+  await soon(() => later.some(event => event.event === 'ended' && event.reason === 'logout-user'));
 
   // Revoked by an administrator.
   await client.start();
@@ -123,11 +124,3 @@ t.test('enrol, log in, use, lose Core, log out, revoke', async t => {
         t.equal(bytes.includes(form), false, `no PSK in ${file}`);
   }
 });
-
-async function until(condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 5000;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error('waited in vain');
-    await new Promise(resolve => setTimeout(resolve, 2));
-  }
-}
