@@ -52,20 +52,16 @@ function* libraries(ffi: Ffi): Generator<Library> {
   }
 }
 
-class RawProvider implements CryptoLike {
-  readonly name = 'openssl-raw';
-  readonly #libc: Libc;
+/** Key agreement, and a box in the arena for handshake fields: the same for both ways to the cipher. */
+class Base {
+  protected readonly libc: Libc;
+  protected readonly box: number;
   readonly #curve: Curve;
-  readonly #chacha: Chacha;
-  readonly #pool: KeyPool;
-  readonly #box: number;
 
-  constructor(libc: Libc, curve: Curve, chacha: Chacha) {
-    this.#libc = libc;
+  constructor(libc: Libc, curve: Curve) {
+    this.libc = libc;
+    this.box = libc.arena.alloc(boxBytes);
     this.#curve = curve;
-    this.#chacha = chacha;
-    this.#pool = new KeyPool(libc.ffi);
-    this.#box = libc.arena.alloc(boxBytes);
   }
 
   sharedSecret(out: Uint8Array, privateKey: Uint8Array, publicKey: Uint8Array): boolean {
@@ -76,15 +72,31 @@ class RawProvider implements CryptoLike {
     this.#curve.publicKey(out, privateKey);
   }
 
+  protected forget(): void {
+    this.libc.arena.u8.fill(0, this.box, this.box + boxBytes);
+  }
+}
+
+class RawProvider extends Base implements CryptoLike {
+  readonly name = 'openssl-raw';
+  readonly #chacha: Chacha;
+  readonly #pool: KeyPool;
+
+  constructor(libc: Libc, curve: Curve, chacha: Chacha) {
+    super(libc, curve);
+    this.#chacha = chacha;
+    this.#pool = new KeyPool(libc.ffi);
+  }
+
   aead(key: Uint8Array): AeadLike {
     return new ChachaAead(this.#chacha, this.#pool, key);
   }
 
   seal(out: Uint8Array, key: Uint8Array, plain: Uint8Array, additional: Uint8Array): void {
     const text = this.#run(key, plain, additional, true);
-    out.set(this.#libc.arena.u8.subarray(text, text + plain.length));
+    out.set(this.libc.arena.u8.subarray(text, text + plain.length));
     out.set(this.#chacha.tag, plain.length);
-    this.#forget();
+    this.forget();
   }
 
   open(out: Uint8Array, key: Uint8Array, sealed: Uint8Array, additional: Uint8Array): boolean {
@@ -92,15 +104,15 @@ class RawProvider implements CryptoLike {
     if (bytes < 0) return false;
     const text = this.#run(key, sealed.subarray(0, bytes), additional, false);
     const ok = equalBytes(this.#chacha.tag, sealed.subarray(bytes));
-    if (ok) out.set(this.#libc.arena.u8.subarray(text, text + bytes));
+    if (ok) out.set(this.libc.arena.u8.subarray(text, text + bytes));
     else out.fill(0);
-    this.#forget();
+    this.forget();
     return ok;
   }
 
   #run(secret: Uint8Array, input: Uint8Array, additional: Uint8Array, encrypt: boolean): number {
-    const { u8, view } = this.#libc.arena;
-    const at = this.#box;
+    const { u8, view } = this.libc.arena;
+    const at = this.box;
     const text = at + padded(additional.length);
     const lengths = text + padded(input.length);
     if (lengths + tagBytes > at + boxBytes) throw new Error('too long for a handshake field');
@@ -116,45 +128,32 @@ class RawProvider implements CryptoLike {
     return text;
   }
 
-  #forget(): void {
-    this.#libc.arena.u8.fill(0, this.#box, this.#box + boxBytes);
+  protected override forget(): void {
+    super.forget();
     this.#chacha.wipe();
   }
 }
 
-class EvpProvider implements CryptoLike {
+class EvpProvider extends Base implements CryptoLike {
   readonly name = 'openssl-evp';
-  readonly #libc: Libc;
-  readonly #curve: Curve;
   readonly #evp: Evp;
-  readonly #box: number;
 
   constructor(libc: Libc, curve: Curve, evp: Evp) {
-    this.#libc = libc;
-    this.#curve = curve;
+    super(libc, curve);
     this.#evp = evp;
-    this.#box = libc.arena.alloc(boxBytes);
-  }
-
-  sharedSecret(out: Uint8Array, privateKey: Uint8Array, publicKey: Uint8Array): boolean {
-    return this.#curve.sharedSecret(out, privateKey, publicKey);
-  }
-
-  publicKey(out: Uint8Array, privateKey: Uint8Array): void {
-    this.#curve.publicKey(out, privateKey);
   }
 
   aead(key: Uint8Array): AeadLike {
-    return new EvpAead(this.#evp, key, value => this.#libc.ffi.word(value));
+    return new EvpAead(this.#evp, key, value => this.libc.ffi.word(value));
   }
 
   seal(out: Uint8Array, key: Uint8Array, plain: Uint8Array, additional: Uint8Array): void {
     const text = this.#load(plain, additional);
     const region = { at: text, bytes: plain.length };
-    if (!this.#evp.handshake(key, true, { at: this.#box, bytes: additional.length }, region))
+    if (!this.#evp.handshake(key, true, { at: this.box, bytes: additional.length }, region))
       throw new Error('OpenSSL failed to seal');
-    out.set(this.#libc.arena.u8.subarray(text, text + plain.length + tagBytes));
-    this.#forget();
+    out.set(this.libc.arena.u8.subarray(text, text + plain.length + tagBytes));
+    this.forget();
   }
 
   open(out: Uint8Array, key: Uint8Array, sealed: Uint8Array, additional: Uint8Array): boolean {
@@ -164,28 +163,24 @@ class EvpProvider implements CryptoLike {
     const ok = this.#evp.handshake(
       key,
       false,
-      { at: this.#box, bytes: additional.length },
+      { at: this.box, bytes: additional.length },
       { at: text, bytes },
     );
-    if (ok) out.set(this.#libc.arena.u8.subarray(text, text + bytes));
+    if (ok) out.set(this.libc.arena.u8.subarray(text, text + bytes));
     else out.fill(0);
-    this.#forget();
+    this.forget();
     return ok;
   }
 
   /** Additional data at the start of the box, the text behind it. */
   #load(input: Uint8Array, additional: Uint8Array): number {
-    const { u8 } = this.#libc.arena;
-    const text = this.#box + padded(additional.length);
-    if (text + input.length + tagBytes > this.#box + boxBytes)
+    const { u8 } = this.libc.arena;
+    const text = this.box + padded(additional.length);
+    if (text + input.length + tagBytes > this.box + boxBytes)
       throw new Error('too long for a handshake field');
-    u8.set(additional, this.#box);
+    u8.set(additional, this.box);
     u8.set(input, text);
     return text;
-  }
-
-  #forget(): void {
-    this.#libc.arena.u8.fill(0, this.#box, this.#box + boxBytes);
   }
 }
 
