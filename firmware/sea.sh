@@ -38,7 +38,10 @@ const dir = mkdtempSync(join(process.env.SALLYPORT_UNPACK || tmpdir(), 'sallypor
 const file = join(dir, 'agent.mjs');
 writeFileSync(file, new Uint8Array(getRawAsset('agent.mjs')), { mode: 0o600 });
 process.on('exit', () => rmSync(dir, { recursive: true, force: true }));
-process.argv = [process.argv[0], file, ...process.argv.slice(process.argv[1] === process.execPath ? 2 : 1)];
+// A tunnel that goes to the background starts itself as `PROGRAM NODE-FLAGS SCRIPT tunnel ...`: flags are in here, the script too.
+const given = process.argv.slice(1);
+while (given[0] === process.execPath || process.execArgv.includes(given[0]) || /\/agent\.mjs$/.test(given[0] ?? '')) given.shift();
+process.argv = [process.argv[0], file, ...given];
 // import() of an embedded program knows built-in modules only; a script of the main context has the ordinary loader.
 const importModuleDynamically = vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER;
 const load = new vm.Script('url => import(url)', { importModuleDynamically }).runInThisContext();
