@@ -27,7 +27,7 @@ export function probeSimd(validate: (bytes: Uint8Array) => boolean = bytes => ha
 }
 
 function hasSimd(bytes: Uint8Array): boolean {
-  return WebAssembly.validate(bytes as Uint8Array<ArrayBuffer>);
+  return WebAssembly.validate(bytes);
 }
 
 /** BLAKE2s is our own, for OpenWrt's OpenSSL lacks it; what we do ask of node:crypto is here. */

@@ -44,6 +44,15 @@ t.test('lines and exit status', async t => {
   await t.rejects(run(['--xml'], json), { exit: 2, message: /unexpected '--xml'/ });
 });
 
+t.test('a configuration by name', async t => {
+  const io = fakeIo([good]);
+  t.equal(await run(['--config', '/nonexistent/agent.toml', '--json'], io), 1);
+  t.match(JSON.parse(io.stdout), {
+    findings: [{}, {}, { name: 'config', ok: false, detail: /cannot be read/ }],
+  });
+  await t.rejects(run(['--config'], io), { message: /unexpected '--config'/ });
+});
+
 t.test('runtimes', async t => {
   t.match(probeRuntime({ node: '26.1.0' }), { ok: true, detail: /^Node 26\.1\.0/ });
   t.match(probeRuntime({ node: '18.1.0' }), { ok: false, repair: /install Node/ });

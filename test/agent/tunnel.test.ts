@@ -185,3 +185,16 @@ t.test('background: descriptors are handed on', async t => {
   t.equal((await readDevice('wg6', where)).listenPort, 4, 'behind the pipe to the parent');
   unlinkSync(join(where, 'wg6.sock'));
 });
+
+t.test('paths for users who may not touch the usual ones', async t => {
+  t.match(parseTunnelArguments(['wg0', '--uapi-dir', '/tmp/s', '--tun-device', '/tmp/tun'], {}), {
+    ifname: 'wg0',
+    uapiDirectory: '/tmp/s',
+    tunDevice: '/tmp/tun',
+  });
+  for (const args of [
+    ['wg0', '--uapi-dir'],
+    ['wg0', '--tun-device', 'tun'],
+  ])
+    t.throws(() => parseTunnelArguments(args, {}), { message: /expected an absolute path/ });
+});

@@ -9,9 +9,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import t from 'tap';
+import { encodeTable } from '../../src/agent/blobmsg.ts';
 import { loadIdentity, saveEnrolment } from '../../src/agent/identity.ts';
 import { has, Lab, run, until, whyNoLab } from '../fixtures/netns.ts';
 import { agentBundle, node26 } from '../fixtures/tunnels.ts';
+import { FakeUbusd, type Frame, frame, text, u32 } from '../fixtures/ubusd.ts';
 
 const uid = 65534;
 const skip =
@@ -79,13 +81,20 @@ t.test('an appliance', { skip }, async t => {
   createInterface({ input: python.stdout }).on('line', line => said.push(line));
   t.ok(await until(() => said.includes('bound'), 10_000));
 
+  // The bus: `ip netns exec` gives the agent mounts of its own, so /run can be another one for it alone.
+  const daemon = await FakeUbusd.listen(join(dir, 'ubus.sock'));
+  t.teardown(() => daemon.close());
+  chmodSync(join(dir, 'ubus.sock'), 0o666);
+  const bus = `mount -t tmpfs none /run && mkdir /run/ubus && ln -s ${dir}/ubus.sock /run/ubus/ubus.sock && exec "$@"`;
+
   const space = lab.namespace('a');
   space.ip(`tuntap add dev ${ifname} mode tun user ${uid} group ${uid}`);
   space.ip(`link set ${ifname} up`);
   const started = performance.now();
   const agent = space.start(
-    'setpriv',
+    'sh',
     [
+      ...['-c', bus, 'sh', 'setpriv'],
       ...[`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--bounding-set=-all', '--inh-caps=-all'],
       ...['--no-new-privs', node26, '--experimental-ffi', '--disable-warning=ExperimentalWarning'],
       ...['--max-old-space-size=64', agentBundle, 'agent', '--uci', join(runDir, 'config'), '--section', 'main'],
@@ -117,9 +126,21 @@ t.test('an appliance', { skip }, async t => {
   t.comment(`idle: VmRSS ${(status('VmRSS') / 1024).toFixed(1)} MB, of which files ${(status('RssFile') / 1024).toFixed(1)} MB (limit 64)`);
   t.ok(status('VmRSS') / 1024 < 128, `VmRSS ${status('VmRSS')} kB`);
 
+  t.ok(await until(() => daemon.registered !== null, 5000), 'registered on the bus');
+  t.equal(daemon.registered?.path, 'sallyport');
+  const call = async (method: string, data = Buffer.alloc(0)): Promise<Frame> => {
+    daemon.send(frame(5, 9, 0xcafe, [[3, u32(0x77)], [4, text(method)], [7, data]]));
+    return daemon.next();
+  };
+  const report = await call('status');
+  t.match(report.body.get(7)!.toString('latin1'), /location.*Head office/s);
+  t.equal((await daemon.next()).body.get(1)!.readUInt32BE(), 0);
+  const session = Buffer.from(encodeTable({ session: 'nobody' }));
+  t.equal((await call('logout', session)).body.get(1)!.readUInt32BE(), 4, 'no such session');
+
   uci(51901);
-  agent.child.kill('SIGHUP');
-  t.ok(await until(() => /:51901\b/.test(ports()), 5000), 'a HUP takes up what UCI says now');
+  t.equal((await call('reload')).body.get(1)!.readUInt32BE(), 0);
+  t.ok(await until(() => /:51901\b/.test(ports()), 5000), 'a reload takes up what UCI says now');
   t.ok(await until(() => said.some(line => line.includes('configuration reloaded')), 5000));
   t.match(said.find(line => line.startsWith('RELOADING=1')), /MONOTONIC_USEC=[1-9]/);
   uci(70_000);
