@@ -12,7 +12,7 @@ import { Libc } from '../platform/libc.ts';
 import { createLog, type Log } from '../control/log.ts';
 import { Netlink } from '../platform/netlink.ts';
 import { type AgentConfig, defaultFile, loadConfig } from './config.ts';
-import { becomeUser } from './droproot.ts';
+import { becomeUser, renounceNewRights } from './droproot.ts';
 import { Gateway, type Host } from './gateway.ts';
 import { startDataplane } from './link.ts';
 import { datagramSender, monotonicClock, Notify } from './notify.ts';
@@ -168,6 +168,7 @@ function thisProcess(): AgentProcess {
     out: text => void process.stdout.write(text),
     host: async config => {
       const ffi = await loadFfi(config.ffi);
+      if (config.user !== '') renounceNewRights((name, parameters) => ffi.symbol(name, parameters));
       const memory = new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true });
       const libc = new Libc(ffi, new Arena(memory.buffer));
       const clock = new Clock(libc);

@@ -28,3 +28,12 @@ export function becomeUser(user: string, group: string = user, rights: Rights = 
     );
   }
 }
+
+const PR_SET_NO_NEW_PRIVS = 38;
+
+/** For this thread and those it starts. `symbol` is the FFI's way to a function of libc. */
+export function renounceNewRights(
+  symbol: (name: string, parameters: number) => ((...words: number[]) => number) | null,
+): void {
+  symbol('prctl', 5)?.(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { becomeUser, type Rights } from '../../src/agent/droproot.ts';
+import { becomeUser, renounceNewRights, type Rights } from '../../src/agent/droproot.ts';
 
 function rights(uid = 0): { did: string[]; rights: Rights } {
   const did: string[] = [];
@@ -41,4 +41,15 @@ t.test('a user that does not exist, or no right to change', async t => {
     },
   };
   t.throws(() => becomeUser('nobody-here', undefined, given), { code: 'user', exit: 2 });
+});
+
+t.test('no new rights', async t => {
+  const calls: unknown[] = [];
+  renounceNewRights(
+    (name, parameters) =>
+      (...words) =>
+        calls.push([name, parameters, words]),
+  );
+  t.same(calls, [['prctl', 5, [38, 1, 0, 0, 0]]]);
+  renounceNewRights(() => null);
 });
