@@ -71,6 +71,9 @@ export interface TunnelArguments {
   readonly tunDevice?: string;
   readonly tunFd?: number;
   readonly uapiFd?: number;
+  /** SALLYPORT_OFFLOAD and SALLYPORT_CRYPTO, as for the agent. */
+  readonly offload?: 'auto' | 'off';
+  readonly crypto?: string;
 }
 
 const levels: Readonly<Record<string, LogOptions['level']>> = {
@@ -82,7 +85,7 @@ const levels: Readonly<Record<string, LogOptions['level']>> = {
   silent: 'silent',
 };
 
-/** Arguments and environment of wireguard-go, plus `--log-level`. */
+/** Arguments and environment of wireguard-go, and a few of ours. */
 export function parseTunnelArguments(
   args: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
@@ -112,6 +115,10 @@ export function parseTunnelArguments(
   }
   if (ifname === undefined) throw usageError('argument', `the interface name is missing: ${usage}`);
   checkIfname(ifname);
+  const offload = environment['SALLYPORT_OFFLOAD'];
+  if (offload !== undefined && offload !== 'auto' && offload !== 'off')
+    throw usageError('offload', `SALLYPORT_OFFLOAD='${offload}': expected auto or off`);
+  const crypto = environment['SALLYPORT_CRYPTO'];
   const tunFd = inheritedFd(environment, 'WG_TUN_FD');
   const uapiFd = inheritedFd(environment, 'WG_UAPI_FD');
   return {
@@ -120,6 +127,8 @@ export function parseTunnelArguments(
     logLevel: levels[level ?? ''] ?? 'error',
     keepOutput: level !== undefined && level !== '' && level !== 'silent',
     ...paths,
+    ...(offload !== undefined && { offload }),
+    ...(crypto !== undefined && { crypto }),
     ...(tunFd !== null && { tunFd }),
     ...(uapiFd !== null && { uapiFd }),
   };

@@ -31,7 +31,7 @@ const runtimes: Runtime[] = [
     command: [node26, '--experimental-ffi', '--disable-warning=ExperimentalWarning'],
     missing: false,
   },
-  { name: 'Node of the lock file, koffi', command: [node26], missing: false },
+  { name: 'Node of the lock file, koffi', command: [node26, '--no-experimental-ffi'], missing: false },
   {
     name: `Node of the host ${hostVersion}, koffi`,
     command: [hostNode ?? ''],
