@@ -127,6 +127,9 @@ function garbled(rng: Rng, text: string): string {
   return rng.chance(0.1) ? letters.slice(0, rng.below(letters.length + 1)).join('') : letters.join('');
 }
 
+/** FUZZ_RUNS goes on for longer. */
+const runs = Number(process.env['FUZZ_RUNS'] ?? 5000);
+
 const frameReaders = [readCoreFrame, readAgentFrame, readRelayRequest, readRelayAnswer];
 const shapes: readonly Shape<unknown>[] = [
   agentEnrolAnswer,
@@ -146,7 +149,7 @@ const shapes: readonly Shape<unknown>[] = [
 t.test(`frames and bodies (seed ${seed})`, async t => {
   const rng = seeded(seed);
   let accepted = 0;
-  for (let i = 0; i < 5000; i++) {
+  for (let i = 0; i < runs; i++) {
     const value = mutated(rng, rng.pick(good));
     const text = rng.chance(0.2) ? garbled(rng, JSON.stringify(value) ?? '') : (JSON.stringify(value) ?? '');
     for (const readFrame of frameReaders) {
@@ -232,7 +235,7 @@ t.test(`addresses, tokens, codes (seed ${seed})`, async t => {
     '123 456',
     'abcd-efgh-jkmn',
   ];
-  for (let i = 0; i < 3000; i++) {
+  for (let i = 0; i < runs; i++) {
     const text = garbled(rng, rng.pick(texts));
     const prefix = parsePrefixOrAddress(text);
     if (

@@ -1,5 +1,5 @@
 // UAPI parser under hostile and half-right lines. Invariant: an error number of the list or a change, never a throw, and
-// what is handed out is always well-formed. SEED= replays, ROUNDS= goes on for longer.
+// what is handed out is always well-formed. SEED= replays, FUZZ_RUNS= goes on for longer.
 
 import t from 'tap';
 import { errno, SetParser } from '../../src/agent/uapiparse.ts';
@@ -62,7 +62,7 @@ const good = [
 
 t.test('a change or an error number', async t => {
   const seed = Number(process.env['SEED'] ?? 7);
-  const rounds = Number(process.env['ROUNDS'] ?? 20_000);
+  const rounds = Number(process.env['FUZZ_RUNS'] ?? 20_000);
   let state = seed >>> 0;
   const random = (below: number): number => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
