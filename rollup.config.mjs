@@ -13,8 +13,8 @@ import terser from '@rollup/plugin-terser';
 const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8'));
 const builtins = new Set(builtinModules);
 
-/** Largest dist/agent.mjs that may leave this machine, in bytes: routers have little flash. */
-const agentBudget = 500_000;
+/** Largest dist/agent.mjs, in bytes, so that it does not grow unnoticed: routers have little flash. The aim is 300,000. */
+const agentBudget = 410_000;
 
 const eraseTypes = {
   name: 'erase-types',
