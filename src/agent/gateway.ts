@@ -9,6 +9,7 @@ import type { LocalPolicy } from '../control/grant.ts';
 import type { Log } from '../control/log.ts';
 import { toBase64, toHex, wipe } from '../util/bytes.ts';
 import { errorText, PlainError, usageError } from '../util/errors.ts';
+import { checkSocketPath } from '../util/socketpath.ts';
 import type { IpPrefix } from '../util/inet.ts';
 import { Admission } from './admission.ts';
 import { type AgentConfig, fixedChanges } from './config.ts';
@@ -275,7 +276,7 @@ export class Gateway {
     this.#closers.push(() => uapi.close());
     const server = await StatusServer.open({
       listen: metrics_listen,
-      socketPath: joinPath(run_dir, statusSocket),
+      socketPath: checkSocketPath(joinPath(run_dir, statusSocket), 'run_dir'),
       sources: {
         health: () => this.#health(),
         ready: () => this.#ready(),

@@ -9,6 +9,7 @@ import type { EnrolledLocation, TunnelConfig } from '../control/messages.ts';
 import { integer, key32, literal, object, optional, pattern, read, string } from '../control/validate.ts';
 import type { Shape } from '../control/validate.ts';
 import { PlainError, errorText, usageError } from '../util/errors.ts';
+import { checkSocketPath } from '../util/socketpath.ts';
 
 export type Location = EnrolledLocation;
 
@@ -99,14 +100,7 @@ export class Store {
 
   /** Where the running tunnel of a location listens. */
   socketFile(location: Location): string {
-    const path = join(this.dir, `${location.id}.sock`);
-    // sun_path holds 107 bytes and a terminator.
-    if (Buffer.byteLength(path) > 107)
-      throw usageError(
-        'state-path',
-        `${path} is too long for a socket (107 bytes at most): choose a shorter --state directory`,
-      );
-    return path;
+    return checkSocketPath(join(this.dir, `${location.id}.sock`), '--state directory');
   }
 
   logFile(location: Location): string {

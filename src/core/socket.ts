@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { listenPrivately } from '../control/server.ts';
 import { list, object, read, string } from '../control/validate.ts';
 import { errorText, PlainError } from '../util/errors.ts';
+import { checkSocketPath } from '../util/socketpath.ts';
 import { administer } from './admin.ts';
 import type { Said, Scope } from './admin/verb.ts';
 import { apply } from './apply.ts';
@@ -20,7 +21,7 @@ type Reply =
   | { readonly ok: false; readonly code: string; readonly message: string; readonly exit: 1 | 2 };
 
 export function socketPath(directory: string): string {
-  return join(directory, 'core.sock');
+  return checkSocketPath(join(directory, 'core.sock'), 'data directory');
 }
 
 /** One command of the administrator, wherever it is executed. */

@@ -1,10 +1,10 @@
-import t, { type Test } from 'tap';
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import t from 'tap';
+import { statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { StatusReport } from '../../src/agent/report.ts';
 import { type Check, StatusServer, type StatusSources } from '../../src/agent/statusserver.ts';
+import { shortDirectory } from '../fixtures/directory.ts';
 
 const fine: StatusSources = {
   health: async () => ({ ok: true }),
@@ -12,12 +12,6 @@ const fine: StatusSources = {
   metrics: async () => 'x 1\n',
   status: async () => ({ agent: 'a_1' }) as StatusReport,
 };
-
-function directory(t: Test): string {
-  const path = mkdtempSync(join(tmpdir(), 'status-'));
-  t.teardown(() => rmSync(path, { recursive: true }));
-  return path;
-}
 
 type Answer = { status: number; body: string; type: string };
 
@@ -36,7 +30,7 @@ function ask(where: { port?: number; socketPath?: string }, path: string, method
 }
 
 t.test('answers', async t => {
-  const socketPath = join(directory(t), 'run', 'agent.sock');
+  const socketPath = join(shortDirectory(t), 'run', 'agent.sock');
   const server = await StatusServer.open({
     sources: fine,
     listen: { host: '127.0.0.1', port: 0 },
@@ -83,7 +77,7 @@ t.test('a taken port is told, and nothing stays open', async t => {
     code: 'status-listen',
     message: /cannot listen.*set metrics_listen to a free port or off/,
   });
-  const file = join(directory(t), 'file');
+  const file = join(shortDirectory(t), 'file');
   writeFileSync(file, '');
   await t.rejects(
     StatusServer.open({

@@ -1,7 +1,6 @@
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, openSync, rmSync, unlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, openSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createLog } from '../../src/control/log.ts';
@@ -14,15 +13,10 @@ import {
 } from '../../src/agent/tunnel.ts';
 import { readDevice } from '../../src/agent/uapiclient.ts';
 import { FakeDataplane } from '../fixtures/fakedataplane.ts';
+import { shortDirectory } from '../fixtures/directory.ts';
 
 const log = createLog({ level: 'silent' });
 const script = fileURLToPath(new URL('../fixtures/tunnelprocess.ts', import.meta.url));
-
-function directory(t: Test): string {
-  const path = mkdtempSync(join(tmpdir(), 'tunnel-'));
-  t.teardown(() => rmSync(path, { recursive: true }));
-  return path;
-}
 
 t.test('arguments and environment of wireguard-go', async t => {
   t.strictSame(parseTunnelArguments(['wg0'], {}), {
@@ -66,7 +60,7 @@ t.test('bad arguments: one line, exit status 2', async t => {
 t.test('a tunnel is a data plane with a socket', async t => {
   const dataplane = new FakeDataplane('wg5');
   const lines: string[] = [];
-  const where = directory(t);
+  const where = shortDirectory(t);
   const tunnel = await openTunnel({
     ifname: 'wg%d',
     start: async () => dataplane,
@@ -94,7 +88,7 @@ t.test('L6 the TUN disappears, the socket disappears', async t => {
     [(dataplane: FakeDataplane) => dataplane.die(), /TUN device is gone/],
     [(_: FakeDataplane, where: string) => unlinkSync(join(where, 'wg5.sock')), /was removed/],
   ] as const) {
-    const where = directory(t);
+    const where = shortDirectory(t);
     const dataplane = new FakeDataplane('wg5');
     const tunnel = await openTunnel({
       ifname: 'wg5',
@@ -108,7 +102,7 @@ t.test('L6 the TUN disappears, the socket disappears', async t => {
 });
 
 t.test('no socket, no tunnel', async t => {
-  const where = directory(t);
+  const where = shortDirectory(t);
   const dataplane = new FakeDataplane('wg5');
   const first = await openTunnel({ ifname: 'wg5', start: async () => dataplane, uapiDirectory: where, log });
   const second = new FakeDataplane('wg5');
@@ -120,7 +114,7 @@ t.test('no socket, no tunnel', async t => {
 });
 
 t.test('foreground: ready, then until a signal', async t => {
-  const where = directory(t);
+  const where = shortDirectory(t);
   const sent: unknown[] = [];
   const host: TunnelHost = {
     environment: {},
@@ -149,7 +143,7 @@ function start(where: string, ...args: string[]): Promise<{ code: number; stderr
 }
 
 t.test('background: returns when the socket answers', async t => {
-  const where = directory(t);
+  const where = shortDirectory(t);
   t.strictSame(await start(where, 'wg6'), { code: 0, stderr: '' });
   const { listenPort: pid } = await readDevice('wg6', where);
   t.ok(pid > 1 && pid !== process.pid);
@@ -168,13 +162,13 @@ t.test('background: returns when the socket answers', async t => {
 });
 
 t.test('background: what fails there is told here', async t => {
-  const where = directory(t);
+  const where = shortDirectory(t);
   t.match(await start(where, 'bad0'), { code: 1, stderr: /no TUN today/ });
   t.match(await start(where, 'dead0'), { code: 1, stderr: /ended before it was ready/ });
 });
 
 t.test('background: descriptors are handed on', async t => {
-  const where = directory(t);
+  const where = shortDirectory(t);
   const fd = openSync('/dev/null', 'r');
   const host: TunnelHost = {
     environment: { ...process.env, WG_TUN_FD: `${fd}` },

@@ -1,19 +1,13 @@
 import t, { type Test } from 'tap';
 import { spawn } from 'node:child_process';
-import { existsSync, lstatSync, mkdtempSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, unlinkSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Uapi, uapiPath } from '../../src/agent/uapi.ts';
 import { FakeLink } from '../fixtures/fakelink.ts';
+import { shortDirectory } from '../fixtures/directory.ts';
 
 /** Short: a socket path has 108 bytes. */
-function directory(t: Test): string {
-  const path = mkdtempSync(join(tmpdir(), 'uapi-'));
-  t.teardown(() => rmSync(path, { recursive: true }));
-  return path;
-}
-
 const k1 = '11'.repeat(32);
 const zero = '0'.repeat(64);
 
@@ -24,7 +18,7 @@ async function start(
   const link = new FakeLink();
   let onGone!: (why: string) => void;
   const gone = new Promise<string>(resolve => (onGone = resolve));
-  const uapi = await Uapi.listen({ ifname: 'wg7', link, directory: directory(t), onGone, ...more });
+  const uapi = await Uapi.listen({ ifname: 'wg7', link, directory: shortDirectory(t), onGone, ...more });
   t.teardown(() => uapi.close());
   return { uapi, link, gone };
 }
@@ -190,7 +184,7 @@ t.test('U1 a stale socket is replaced, a live one is not', async t => {
 });
 
 t.test('WG_UAPI_FD: an inherited socket', async t => {
-  const path = join(directory(t), 'wg9.sock');
+  const path = join(shortDirectory(t), 'wg9.sock');
   // Both processes accept from the one socket; closing ours would unlink it. Whoever gets us instead of the child asks again.
   const server = createServer(socket => socket.destroy());
   await new Promise<void>(resolve => server.listen(path, resolve));

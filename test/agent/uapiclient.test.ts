@@ -1,19 +1,13 @@
-import t, { type Test } from 'tap';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import t from 'tap';
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Uapi } from '../../src/agent/uapi.ts';
 import { listInterfaces, parseDevice, readDevice } from '../../src/agent/uapiclient.ts';
 import { FakeLink } from '../fixtures/fakelink.ts';
+import { shortDirectory } from '../fixtures/directory.ts';
 
 const k1 = '11'.repeat(32);
-
-function directory(t: Test): string {
-  const path = mkdtempSync(join(tmpdir(), 'uapiclient-'));
-  t.teardown(() => rmSync(path, { recursive: true }));
-  return path;
-}
 
 t.test('a device as wg reads it', async t => {
   const device = parseDevice(
@@ -70,7 +64,7 @@ t.test('what is no answer', async t => {
 });
 
 t.test('over a socket', async t => {
-  const where = directory(t);
+  const where = shortDirectory(t);
   const link = new FakeLink();
   link.listenPort = 7;
   const uapi = await Uapi.listen({ ifname: 'wg7', link, directory: where, onGone: () => undefined });

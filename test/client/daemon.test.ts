@@ -10,6 +10,7 @@ import { clientState, deviceKeys, location } from '../fixtures/client.ts';
 import { Front, info } from '../fixtures/front.ts';
 import { FakePlane } from '../fixtures/plane.ts';
 import { soon } from '../fixtures/soon.ts';
+import { shortDirectory } from '../fixtures/directory.ts';
 
 const psk = Buffer.alloc(32, 7).toString('base64');
 const granted = {
@@ -106,7 +107,7 @@ t.test('a session Core no longer knows is over', async t => {
 
 t.test('over the socket: nonsense refused, down obeyed', async t => {
   const { front, plane, daemon } = await stage(t);
-  const path = join(t.testdir(), 's.sock');
+  const path = join(shortDirectory(t), 's.sock');
   await daemon.listen(path);
   await t.rejects(ask(path, { op: 'begin', psk: 'short', granted }), { code: 'bad-request' });
   await t.rejects(ask(path, { op: 'dance' }), { code: 'unknown-request' });

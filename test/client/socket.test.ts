@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import t from 'tap';
 import { ask, listen } from '../../src/client/socket.ts';
 import { PlainError } from '../../src/util/errors.ts';
+import { shortDirectory } from '../fixtures/directory.ts';
 
 t.test('one line each way, private to its owner', async t => {
-  const path = join(t.testdir(), 's.sock');
+  const path = join(shortDirectory(t), 's.sock');
   const server = await listen(path, request => Promise.resolve({ got: request.op }));
   t.equal(statSync(path).mode & 0o777, 0o600);
   t.strictSame(await ask(path, { op: 'hello' }), { ok: true, got: 'hello' });
@@ -15,7 +16,7 @@ t.test('one line each way, private to its owner', async t => {
 });
 
 t.test('errors keep their code and become one line', async t => {
-  const path = join(t.testdir(), 's.sock');
+  const path = join(shortDirectory(t), 's.sock');
   const server = await listen(path, request =>
     Promise.reject(request.op === 'plain' ? new PlainError('why', 'because') : new Error('a\nb')),
   );
@@ -26,7 +27,7 @@ t.test('errors keep their code and become one line', async t => {
 });
 
 t.test('a hung, a mute and an impossible tunnel', async t => {
-  const dir = t.testdir();
+  const dir = shortDirectory(t);
   const hung = createServer(() => {}).listen(join(dir, 'hung.sock'));
   const mute = createServer(socket => socket.end()).listen(join(dir, 'mute.sock'));
   t.teardown(() => (hung.close(), mute.close()));

@@ -79,7 +79,7 @@ t.test('where the state is, and sockets that fit into an address', t => {
   t.equal(stateDir(undefined, { XDG_CONFIG_HOME: '/z' }), '/z/sallyport');
   t.match(stateDir(undefined, {}), /\.config\/sallyport$/);
   t.equal(new Store('/s').socketFile(location()), '/s/loc-1.sock');
-  t.throws(() => new Store(`/${'x'.repeat(110)}`).socketFile(location()), { code: 'state-path', exit: 2 });
+  t.throws(() => new Store(`/${'x'.repeat(110)}`).socketFile(location()), { code: 'socket-path', exit: 2 });
   t.equal(new Store('/s').logFile(location()), '/s/loc-1.log');
   t.end();
 });

@@ -12,6 +12,7 @@ import {
   untilStopped,
   webServer,
 } from '../../src/control/server.ts';
+import { shortDirectory } from '../fixtures/directory.ts';
 
 const any = { host: '127.0.0.1', port: 0 };
 
@@ -64,7 +65,7 @@ t.test('TLS needs a key that is one', async t => {
 });
 
 t.test('a private socket', async t => {
-  const path = join(t.testdir(), 's.sock');
+  const path = join(shortDirectory(t), 's.sock');
   const before = process.umask();
   const server = createServer();
   await listenPrivately(server, path);

@@ -4,9 +4,10 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { askCore, execute, serveAdmin, socketPath } from '../../src/core/socket.ts';
 import { Desk } from '../fixtures/memorystore.ts';
+import { shortDirectory } from '../fixtures/directory.ts';
 
 t.test('asks the running Core', async t => {
-  const directory = t.testdir();
+  const directory = shortDirectory(t);
   const path = socketPath(directory);
   t.equal(await askCore(path, ['user', 'list']), null, 'nobody is there');
   writeFileSync(path, ''); // left over by a crash

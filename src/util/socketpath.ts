@@ -1,0 +1,19 @@
+// The path of a unix socket has to fit sockaddr_un (unix(7): 108 bytes, and most programs want a final zero among them).
+// A longer one is refused with EINVAL, which tells nobody what is wrong.
+
+import { usageError } from './errors.ts';
+
+export const maxSocketPathBytes = 107;
+
+/**
+ * Gives the path back, or throws `socket-path` when no unix socket can have it. `setting` is what a person changes to get
+ * a shorter one.
+ */
+export function checkSocketPath(path: string, setting: string): string {
+  const length = new TextEncoder().encode(path).length;
+  if (length <= maxSocketPathBytes) return path;
+  throw usageError(
+    'socket-path',
+    `${path}: ${length} bytes are too many for a socket (at most ${maxSocketPathBytes}): choose a shorter ${setting}`,
+  );
+}
