@@ -3,6 +3,11 @@
 //   dist/sallyport.mjs  every role.
 // Types are erased by Node itself (the sources are erasable TypeScript only), so there is no second compiler to disagree
 // with tsc. koffi stays outside: it is looked up at run time, and not at all where node:ffi or Deno.dlopen exist.
+//
+// Inside the file the code lies in rooms, one per chunk that rollup would have written, and a room is entered when it is first
+// asked for: the data-plane worker evaluates no WebSocket, HPKE or HTTP, and `sallyport tunnel` no Core connection. That, and
+// `require` for Node's own modules, is most of the idle memory: an ES import of node:http reads every one of its exports, and
+// so loads undici with its WebAssembly, 14 MB for each thread.
 
 import { chmodSync, readFileSync } from 'node:fs';
 import { builtinModules, stripTypeScriptTypes } from 'node:module';
@@ -13,7 +18,7 @@ import terser from '@rollup/plugin-terser';
 const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8'));
 const builtins = new Set(builtinModules);
 
-/** Largest dist/agent.mjs, in bytes, so that it does not grow unnoticed: routers have little flash. The aim is 300,000. */
+/** Largest dist/agent.mjs, in bytes, so that it does not grow unnoticed: routers have little flash. */
 const agentBudget = 410_000;
 
 const eraseTypes = {
@@ -22,19 +27,6 @@ const eraseTypes = {
     if (!id.endsWith('.ts')) return null;
     // Erased types become blanks: positions stay, so no source map is needed at this step.
     return { code: stripTypeScriptTypes(code, { mode: 'strip' }), map: null };
-  },
-};
-
-/**
- * In one file there is nothing to load later: every `import()` of ours is also a static import, so that what it names has
- * been evaluated before the importer runs. Without that a data plane that never returns would wait for code below itself.
- */
-const loadFirst = {
-  name: 'load-first',
-  transform(code, id) {
-    if (!id.endsWith('.ts')) return null;
-    const named = [...code.matchAll(/\bimport\(\s*'(\.[^']+\.ts)'\s*\)/g)].map(match => match[1]);
-    return { code: code + [...new Set(named)].map(source => `\nimport '${source}';`).join(''), map: null };
   },
 };
 
@@ -47,18 +39,38 @@ const nodePrefix = {
   },
 };
 
-const oneExecutableFile = (file, budget) => ({
-  name: 'one-executable-file',
+const banner = `#!/usr/bin/env node
+// Sallyport ${version}, Apache-2.0. Built by rollup; the sources are TypeScript.
+`;
+
+/** Joins the chunks into one ES module. `enter` is a chunk's `require`: another room, or one of Node's modules. */
+const rooms = (file, budget) => ({
+  name: 'rooms',
+  resolveImportMeta: property => (property === 'url' ? 'bundleUrl' : null),
   generateBundle(options, bundle) {
-    const files = Object.values(bundle);
-    if (files.length !== 1) this.error(`expected one file, got ${files.map(f => f.fileName).join(', ')}`);
-    const bytes = Buffer.byteLength(files[0].code);
-    const outside = files[0].imports.concat(files[0].dynamicImports).filter(id => !id.startsWith('node:'));
-    if (outside.some(id => id !== 'koffi')) this.error(`${file} still imports ${outside.join(', ')}`);
+    const chunks = Object.values(bundle);
+    const names = new Set(chunks.map(chunk => chunk.fileName));
+    const entry = chunks.find(chunk => chunk.isEntry).fileName;
+    for (const chunk of chunks) {
+      const outside = chunk.imports
+        .concat(chunk.dynamicImports)
+        .filter(id => !id.startsWith('node:') && !names.has(id));
+      if (outside.some(id => id !== 'koffi')) this.error(`${file} still imports ${outside.join(', ')}`);
+      delete bundle[chunk.fileName];
+    }
+    const source = [
+      `${banner}import{createRequire}from"node:module";`,
+      'const bundleUrl=import.meta.url,node=createRequire(bundleUrl),open={},',
+      'enter=id=>{if(id[0]!==".")return node(id);let room=open[id];if(!room)rooms[id](room=open[id]={},enter);return room},',
+      `rooms={${chunks.map(chunk => `"./${chunk.fileName}"(exports,require){${chunk.code.trim()}}`).join(',\n')}};`,
+      `enter("./${entry}");\n`,
+    ].join('');
+    const bytes = Buffer.byteLength(source);
     if (bytes > budget) this.error(`${file} is ${bytes} bytes: the budget is ${budget}`);
+    this.emitFile({ type: 'asset', fileName: file, source });
   },
   writeBundle() {
-    chmodSync(file, 0o755);
+    chmodSync(`dist/${file}`, 0o755);
   },
 });
 
@@ -66,25 +78,36 @@ const bundle = (input, file, budget, minify) => ({
   input,
   external: ['koffi'],
   output: {
-    file,
-    format: 'es',
-    inlineDynamicImports: true,
-    banner: `#!/usr/bin/env node\n// Sallyport ${version}, Apache-2.0. Built by rollup; the sources are TypeScript.`,
+    dir: 'dist',
+    format: 'cjs',
+    strict: false, // an ES module is strict anyway
+    esModule: false,
+    exports: 'named',
+    interop: 'default',
+    externalLiveBindings: false,
+    dynamicImportInCjs: true,
+    minifyInternalExports: true,
+    generatedCode: 'es2015',
+    chunkFileNames: '[name]',
+    entryFileNames: '[name]',
   },
   plugins: [
     nodePrefix,
     eraseTypes,
-    loadFirst,
     nodeResolve({ exportConditions: ['node'], preferBuiltins: true }),
     commonjs({ ignore: ['bufferutil', 'utf-8-validate'] }),
     minify &&
-      terser({ module: true, ecma: 2020, compress: { passes: 2 }, format: { comments: /^!|Apache-2\.0/ } }),
-    oneExecutableFile(file, budget),
+      terser({
+        toplevel: true,
+        ecma: 2020,
+        compress: { passes: 2 },
+        format: { ascii_only: true, comments: /^!|Apache-2\.0/ },
+      }),
+    rooms(file, budget),
   ],
   // Reading a file of ws does nothing by itself: what the gateway does not call (the server) need not come along.
   treeshake: { moduleSideEffects: id => !id.includes('/node_modules/ws/') },
   onwarn(warning, warn) {
-    if (warning.code === 'CIRCULAR_DEPENDENCY') return; // `load-first` makes harmless ones; test/house looks for real ones
     if (warning.code === 'THIS_IS_UNDEFINED' || warning.code === 'INVALID_ANNOTATION') return;
     if (['UNRESOLVED_IMPORT', 'MISSING_EXPORT'].includes(warning.code)) throw new Error(warning.message);
     warn(warning);
@@ -92,6 +115,6 @@ const bundle = (input, file, budget, minify) => ({
 });
 
 export default [
-  bundle('src/main-agent.ts', 'dist/agent.mjs', agentBudget, true),
-  bundle('src/main.ts', 'dist/sallyport.mjs', Infinity, false),
+  bundle('src/main-agent.ts', 'agent.mjs', agentBudget, true),
+  bundle('src/main.ts', 'sallyport.mjs', Infinity, false),
 ];

@@ -9,5 +9,5 @@ const roles = {
   status: { usage: '[--json]', load: async () => (await import('./agent/status.ts')).run },
 };
 
-if (isMainThread) process.exitCode = await dispatch(roles, process.argv.slice(2));
-else await import('./agent/dataplane.ts');
+if (isMainThread) void dispatch(roles, process.argv.slice(2)).then(status => (process.exitCode = status));
+else void import('./agent/dataplane.ts');

@@ -28,5 +28,5 @@ const roles: Roles = {
   logout: client('[LOCATION]', 'logout'),
 };
 
-if (isMainThread) process.exitCode = await dispatch(roles, process.argv.slice(2));
-else await import('./agent/dataplane.ts');
+if (isMainThread) void dispatch(roles, process.argv.slice(2)).then(status => (process.exitCode = status));
+else void import('./agent/dataplane.ts');

@@ -252,4 +252,4 @@ async function start(seed: DataplaneSeed): Promise<void> {
 }
 
 const seed = workerData as Partial<DataplaneSeed> | null;
-if (!isMainThread && seed?.sallyportDataplane === true) await start(seed as DataplaneSeed);
+if (!isMainThread && seed?.sallyportDataplane === true) void start(seed as DataplaneSeed);

@@ -8,7 +8,11 @@ import { Arena } from '../util/arena.ts';
 import { loadFfi, type FfiName } from '../platform/ffi/ffi.ts';
 import { Wake } from '../platform/poll.ts';
 import { Libc } from '../platform/libc.ts';
+import { trimMemory } from '../platform/trim.ts';
 import type { Command, CommandResult, Dataplane, WorkerEvent } from './messages.ts';
+
+/** Start-up, and the first login to Core, are over by then. */
+const trimAfterMs = 2000;
 
 export interface DataplaneOptions {
   readonly ifname: string;
@@ -176,5 +180,6 @@ export async function startDataplane(options: DataplaneOptions): Promise<Datapla
   });
   const link = new DataplaneLink(worker, port1, () => wake.signal(), ready);
   void link.closed.then(() => wake.close());
+  setTimeout(() => trimMemory(ffi), trimAfterMs).unref();
   return link;
 }

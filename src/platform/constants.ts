@@ -64,6 +64,7 @@ export const POLLERR = 8;
 export const POLLHUP = 16;
 export const POLLNVAL = 32;
 export const EFD_NONBLOCK = 0o4000;
+export const MADV_DONTNEED = 4;
 export const EFD_CLOEXEC = 0o2000000;
 export const CLOCK_BOOTTIME = 7;
 
