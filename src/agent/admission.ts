@@ -113,7 +113,7 @@ export class Admission {
     }
     const leaseMs = leaseLeft(grant, until, now);
     if (leaseMs < 0) return this.#refuse(grant.id, 'expired');
-    const psk = await open(identity.kem, 'agent', transcriptOf(grant), grant.psk, {
+    const psk = open(identity.kem, 'agent', transcriptOf(grant), grant.psk, {
       allowX25519: identity.kem.kem === 'x25519',
     });
     // All zero is WireGuard's "no PSK": a peer without one cannot be expressed here.

@@ -63,7 +63,7 @@ export async function loadIdentity(directory: string, allowX25519: boolean, warn
   const identity: Identity = {
     wireguard: generateX25519KeyPair(),
     sign: generateSignKeyPair(),
-    kem: await generateKemKeyPair(allowX25519 ? 'x25519' : 'xwing'),
+    kem: generateKemKeyPair(allowX25519 ? 'x25519' : 'xwing'),
   };
   await writeState(path, {
     v: 1,

@@ -34,7 +34,7 @@ export async function signIn(options: SignInOptions): Promise<Granted> {
   const { server, location } = options;
   const sleep = options.sleep ?? (ms => new Promise(resolve => setTimeout(resolve, ms)));
   const flow = new LoginFlow(options.tries);
-  const kem = await generateKemKeyPair('xwing');
+  const kem = generateKemKeyPair('xwing');
   let nonce = '';
   let psk: Uint8Array | null = null;
   let granted: Granted | null = null;
@@ -116,7 +116,7 @@ async function unseal(
     location: options.location.id,
     login: loginDigest(nonce, login),
   };
-  return await open(kem, 'client', transcript, granted.granted, {
+  return open(kem, 'client', transcript, granted.granted, {
     allowX25519: options.location.kem === 'x25519-allowed',
   });
 }

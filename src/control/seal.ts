@@ -1,12 +1,10 @@
 // Sealing a pre-shared key to one reader: HPKE (RFC 9180) base mode with HKDF-SHA256 and ChaCha20Poly1305. The KEM is X-Wing
 // (ML-KEM-768 + X25519), so a recorded exchange stays closed even to a later quantum computer; plain X25519 is spoken only
 // where both sides were told to accept it. Keys and sealed texts name their KEM, so one cannot be taken for the other.
-// The only file that knows the hpke library.
 
 import { createHash } from 'node:crypto';
-import { CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from '@hpke/core';
-import { Chacha20Poly1305 } from '@hpke/chacha20poly1305';
-import { XWing } from '@hpke/hybridkem-x-wing';
+import { openBase, sealBase } from './hpke.ts';
+import { randomPrivateKey, x25519, xwing } from './kem.ts';
 import { pattern } from './validate.ts';
 import type { Shape } from './validate.ts';
 
@@ -40,7 +38,7 @@ export interface SealOptions {
   readonly allowX25519?: boolean;
 }
 
-const sizes = { xwing: { publicKey: 1216, enc: 1120 }, x25519: { publicKey: 32, enc: 32 } };
+const kems = { xwing, x25519 };
 const sealedBytes = 32 + 16; // the key and the Poly1305 tag
 
 export const kemPublicKeyText: Shape<string> = pattern(
@@ -55,14 +53,9 @@ export const sealedText: Shape<string> = pattern(
   1700,
 );
 
-export async function generateKemKeyPair(kem: KemName = 'xwing'): Promise<KemKeyPair> {
-  const { kem: scheme } = suite(kem);
-  const pair = await scheme.generateKeyPair();
-  return {
-    kem,
-    publicKey: `${kem}.${base64url(await scheme.serializePublicKey(pair.publicKey))}`,
-    privateKey: new Uint8Array(await scheme.serializePrivateKey(pair.privateKey)),
-  };
+export function generateKemKeyPair(kem: KemName = 'xwing'): KemKeyPair {
+  const privateKey = randomPrivateKey();
+  return { kem, publicKey: `${kem}.${base64url(kems[kem].publicKey(privateKey))}`, privateKey };
 }
 
 /** Which KEM a public key or sealed text speaks, or null when it is neither. */
@@ -72,55 +65,46 @@ export function kemOf(text: string): KemName | null {
 }
 
 /** Seals 32 bytes. Null when the public key is malformed or its KEM is not allowed here. */
-export async function seal(
+export function seal(
   publicKey: string,
   purpose: SealPurpose,
   transcript: SealTranscript,
   secret: Uint8Array,
   options: SealOptions = {},
-): Promise<string | null> {
+): string | null {
   if (secret.length !== 32) throw new Error(`only a 32-byte key is sealed, not ${secret.length} bytes`);
-  const kem = kemOf(publicKey);
-  if (kem === null || (kem === 'x25519' && options.allowX25519 !== true)) return null;
-  const raw = fromBase64url(publicKey.slice(kem.length + 1), sizes[kem].publicKey);
+  const name = kemOf(publicKey);
+  if (name === null || (name === 'x25519' && options.allowX25519 !== true)) return null;
+  const kem = kems[name];
+  const raw = fromBase64url(publicKey.slice(name.length + 1), kem.publicKeyBytes);
   if (raw === null) return null;
+  let sealed;
   try {
-    const hpke = suite(kem);
-    const recipientPublicKey = await hpke.kem.deserializePublicKey(raw);
-    const { enc, ct } = await hpke.seal(
-      { recipientPublicKey, info: info(kem, purpose) },
-      secret,
-      aad(transcript),
-    );
-    return `${kem}.${base64url(enc)}.${base64url(ct)}`;
+    sealed = sealBase(kem, raw, info(name, purpose), aad(transcript), secret);
   } catch {
-    return null; // e.g. a low-order X25519 point
+    return null; // ML-KEM's check of the key (FIPS 203 §7.2) failed
   }
+  return sealed && `${name}.${base64url(sealed.enc)}.${base64url(sealed.ciphertext)}`;
 }
 
 /** Opens what `seal` made. Null for anything else: wrong key, purpose, transcript, KEM or form. */
-export async function open(
+export function open(
   keyPair: Pick<KemKeyPair, 'kem' | 'privateKey'>,
   purpose: SealPurpose,
   transcript: SealTranscript,
   sealed: string,
   options: SealOptions = {},
-): Promise<Uint8Array | null> {
-  const kem = kemOf(sealed);
-  if (kem === null || kem !== keyPair.kem || (kem === 'x25519' && options.allowX25519 !== true)) return null;
+): Uint8Array | null {
+  const name = kemOf(sealed);
+  if (name === null || name !== keyPair.kem || (name === 'x25519' && options.allowX25519 !== true))
+    return null;
+  const kem = kems[name];
   const parts = sealed.split('.');
   if (parts.length !== 3) return null;
-  const enc = fromBase64url(parts[1]!, sizes[kem].enc);
-  const ct = fromBase64url(parts[2]!, sealedBytes);
-  if (enc === null || ct === null) return null;
-  try {
-    const hpke = suite(kem);
-    const recipientKey = await hpke.kem.deserializePrivateKey(keyPair.privateKey);
-    const secret = await hpke.open({ recipientKey, enc, info: info(kem, purpose) }, ct, aad(transcript));
-    return new Uint8Array(secret);
-  } catch {
-    return null;
-  }
+  const enc = fromBase64url(parts[1]!, kem.encBytes);
+  const ciphertext = fromBase64url(parts[2]!, sealedBytes);
+  if (enc === null || ciphertext === null) return null;
+  return openBase(kem, keyPair.privateKey, info(name, purpose), aad(transcript), { enc, ciphertext });
 }
 
 /** The digest of both sides' login nonces that ties a sealed key to one login. */
@@ -144,22 +128,7 @@ function aad(transcript: SealTranscript): Uint8Array {
   );
 }
 
-const suites = new Map<KemName, CipherSuite>();
-
-function suite(kem: KemName): CipherSuite {
-  let known = suites.get(kem);
-  if (known === undefined) {
-    known = new CipherSuite({
-      kem: kem === 'xwing' ? new XWing() : new DhkemX25519HkdfSha256(),
-      kdf: new HkdfSha256(),
-      aead: new Chacha20Poly1305(),
-    });
-    suites.set(kem, known);
-  }
-  return known;
-}
-
-function base64url(bytes: ArrayBuffer): string {
+function base64url(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('base64url');
 }
 

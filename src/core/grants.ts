@@ -42,12 +42,12 @@ export async function mint(order: MintOrder, signKey: Uint8Array, random: Random
   const transcript = transcriptOf({ id, device: login.deviceKey, location: location.id, login: digest });
   const psk = random(32);
   try {
-    const forClient = await seal(login.kemPublicKey, 'client', transcript, psk, options);
+    const forClient = seal(login.kemPublicKey, 'client', transcript, psk, options);
     if (forClient === null) return null;
     const grants: { agent: string; text: string }[] = [];
     for (const agent of order.agents) {
       // An agent enrolled itself with its KEM; the location's choice concerns clients only.
-      const sealed = await seal(agent.kemPublic, 'agent', transcript, psk, { allowX25519: true });
+      const sealed = seal(agent.kemPublic, 'agent', transcript, psk, { allowX25519: true });
       if (sealed === null) continue;
       const grant: Grant = {
         v: 1,

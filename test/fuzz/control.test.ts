@@ -207,14 +207,14 @@ t.test(`grants (seed ${seed})`, async t => {
 
 t.test(`keys, proofs and seals (seed ${seed})`, async t => {
   const rng = seeded(seed + 2);
-  const reader = await generateKemKeyPair('x25519');
+  const reader = generateKemKeyPair('x25519');
   const transcript = { grant: 'g', device: key, location: 'l', login: key };
-  const sealed = (await seal(reader.publicKey, 'agent', transcript, rng.bytes(32), { allowX25519: true }))!;
+  const sealed = (seal(reader.publicKey, 'agent', transcript, rng.bytes(32), { allowX25519: true }))!;
   for (let i = 0; i < 150; i++) {
     const bad = garbled(rng, sealed);
-    const opened = await open(reader, 'agent', transcript, bad, { allowX25519: true });
+    const opened = open(reader, 'agent', transcript, bad, { allowX25519: true });
     if ((opened !== null) !== (bad === sealed)) t.fail(bad);
-    await seal(garbled(rng, reader.publicKey), 'agent', transcript, rng.bytes(32), { allowX25519: true });
+    seal(garbled(rng, reader.publicKey), 'agent', transcript, rng.bytes(32), { allowX25519: true });
     verifyBytes(rng.bytes(rng.below(40)), rng.bytes(8), rng.bytes(rng.below(70)));
     sharedSecret(rng.bytes(32), rng.bytes(rng.below(40)));
     const request = { location: 'l', device: key, time: 1, nonce: 'n', details: [] };
