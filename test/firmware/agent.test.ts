@@ -1,7 +1,7 @@
 // The gateway as an appliance runs it: the bundle, as uid 65534 without capabilities on a TUN made for it, its values from a copy
 // of UCI, told apart by a service manager. Core is away, which must not matter. Measured: start to listening, and idle
-// memory; the limits of the issue (400 ms, 64 MB) are printed beside what was seen and doubled where they fail a test, as
-// this machine may be busy with others.
+// memory, which must be below 64 MB once the memory of the start is given back. The start itself takes below 400 ms on a quiet
+// machine; a busy one gets three times as long.
 
 import { spawn } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -123,8 +123,8 @@ t.test('an appliance', { skip }, async t => {
 
   const status = (name: string): number =>
     Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(readFileSync(`/proc/${agent.pid}/status`, 'utf8'))![1]);
-  t.comment(`idle: VmRSS ${(status('VmRSS') / 1024).toFixed(1)} MB, of which files ${(status('RssFile') / 1024).toFixed(1)} MB (limit 64)`);
-  t.ok(status('VmRSS') / 1024 < 128, `VmRSS ${status('VmRSS')} kB`);
+  const idle = await until(() => status('VmRSS') < 64 * 1024, 10_000);
+  t.ok(idle, `idle: VmRSS ${status('VmRSS')} kB, of which files ${status('RssFile')} kB, at its highest ${status('VmHWM')} kB`);
 
   t.ok(await until(() => daemon.registered !== null, 5000), 'registered on the bus');
   t.equal(daemon.registered?.path, 'sallyport');
@@ -155,5 +155,5 @@ t.test('an appliance', { skip }, async t => {
   agent.child.kill('SIGTERM');
   t.equal(await agent.ended, 0);
   t.ok(await until(() => said.includes('STOPPING=1'), 2000));
-  t.ok(startMs < 4000, `${startMs.toFixed(0)} ms`);
+  t.ok(startMs < 1200, `${startMs.toFixed(0)} ms`);
 });
