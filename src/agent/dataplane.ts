@@ -18,6 +18,7 @@ import { Netlink } from '../platform/netlink.ts';
 import { Poller, Wake } from '../platform/poll.ts';
 import { openTun, tunFromFd, type Tun } from '../platform/tun.ts';
 import { ReceiveSlot } from '../platform/udp.ts';
+import { GenerationWatch } from '../platform/vmgenid.ts';
 import { stablelibProvider } from '../wireguard/crypto.ts';
 import { Device } from '../wireguard/device.ts';
 import { Endpoint } from '../wireguard/endpoint.ts';
@@ -53,6 +54,8 @@ export class Dataplane {
   readonly #tunBit: number;
   readonly #linkBit: number;
   readonly #routeBit: number;
+  readonly #generation: GenerationWatch | null;
+  readonly #generationBit: number;
 
   private constructor(seed: DataplaneSeed, libc: Libc, memory: WebAssembly.Memory) {
     const { options } = seed;
@@ -74,6 +77,8 @@ export class Dataplane {
     this.#netlink = new Netlink(libc);
     this.#linkBit = this.#poller.add(this.#netlink.watchLinks());
     this.#routeBit = this.#poller.add(this.#netlink.watchRoutes());
+    this.#generation = GenerationWatch.open(libc);
+    this.#generationBit = this.#poller.add(this.#generation?.fd ?? -1);
 
     this.#device = new Device({
       arena,
@@ -150,6 +155,8 @@ export class Dataplane {
       const mask = this.#poller.wait(timeout > 0 ? timeout : 0);
       now = this.#clock.bootMs();
       const started = now;
+      if (this.#clock.woke(now)) this.#forgetKeys(now);
+      if ((mask & (1 << this.#generationBit)) !== 0 && this.#generation?.changed() === true) this.#beCopy();
       if ((mask & (1 << this.#wakeBit)) !== 0) this.#serve(now);
       if ((mask & (1 << this.#tunBit)) !== 0 && !this.#loop.outbound(now)) break;
       const { v4, v6, bit4, bit6 } = this.#sockets;
@@ -200,6 +207,25 @@ export class Dataplane {
     return true;
   }
 
+  /** The machine slept: its memory may have been written to a disk, and what was due then is due now, before any packet (T18). */
+  #forgetKeys(now: number): void {
+    this.#device.wipeSessions();
+    this.#gate.poll(now);
+    this.#log(
+      'info',
+      'the machine slept: session keys are wiped, the next packet of each peer starts a handshake',
+    );
+  }
+
+  /** Another copy of this machine has the same keys and counters: nothing more is sealed with them (T18). */
+  #beCopy(): void {
+    this.#device.expireSendKeys();
+    this.#log(
+      'warn',
+      'this machine was restored or cloned: no packet is sealed any more with the keys from before',
+    );
+  }
+
   /** Routes or addresses changed: the next packet of each peer tells anew where it reaches us (E2). */
   #forgetSources(): void {
     this.#netlink.drainRoutes();
@@ -222,6 +248,7 @@ export class Dataplane {
   #close(now: number): void {
     if (!this.#gate.stopping) this.#gate.run(now, { op: 'stop' });
     this.#netlink.close();
+    this.#generation?.close();
     this.#tun.close();
     this.#port.postMessage({ ev: 'closed' } satisfies WorkerEvent);
     this.#port.close();

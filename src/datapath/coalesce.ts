@@ -386,21 +386,6 @@ export class Coalescer {
     return w;
   }
 
-  /** Collects write `w`, one with pieces, at `to`: for a platform without writev. Returns its bytes. */
-  gather(w: number, to: number): number {
-    const { u8 } = this.#arena;
-    const headers = this.#group[w * groupFields + group.headers]!;
-    this.#writeHead(to, w * groupFields);
-    let end = to + vnetBytes + headers;
-    for (let member = this.first[w]!; member >= 0; member = this.next[member]!) {
-      const at = this.packetAt[member]! + headers;
-      const bytes = this.packetBytes[member]! - headers;
-      u8.copyWithin(end, at, at + bytes);
-      end += bytes;
-    }
-    return end - to;
-  }
-
   /** The kernel refused write `w`: its kind is joined no more. The packets themselves are unchanged. */
   refuse(w: number): void {
     if (this.#group[w * groupFields + group.kind] === gso.udp) this.udp = false;

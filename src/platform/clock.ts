@@ -4,30 +4,55 @@
 
 import type { Word } from './ffi/ffi.ts';
 import type { Libc } from './libc.ts';
-import { CLOCK_BOOTTIME } from './constants.ts';
+import { CLOCK_BOOTTIME, CLOCK_MONOTONIC } from './constants.ts';
+
+/** Only a pause of this length can have been a sleep worth noticing. */
+const pauseMs = 1000;
 
 export class Clock {
   readonly #libc: Libc;
   readonly #at: number;
   readonly #boot: Word;
+  readonly #monotonic: Word;
+  /** What boot time is ahead of the clock that stops in a suspend: all sleep so far. */
+  #sleptMs: number;
+  #seenMs: number;
 
   constructor(libc: Libc) {
     this.#libc = libc;
     this.#at = libc.arena.alloc(16);
     this.#boot = libc.ffi.word(CLOCK_BOOTTIME);
+    this.#monotonic = libc.ffi.word(CLOCK_MONOTONIC);
+    this.#seenMs = this.bootMs();
+    this.#sleptMs = this.#seenMs - this.#read(this.#monotonic);
   }
 
   /** Milliseconds since boot, with a fraction; about 50 ns, so once per batch. */
   bootMs(): number {
-    this.#libc.clockGettime(this.#boot, this.#at);
-    const { view } = this.#libc.arena;
-    // Uptime seconds fit the low half of either word size.
-    const seconds = view.getUint32(this.#at, true);
-    return seconds * 1000 + view.getUint32(this.#at + this.#libc.layout.timespec.nanoseconds, true) / 1e6;
+    return this.#read(this.#boot);
+  }
+
+  /** Whether the machine slept since the last question. `bootMs` is the present; asked every turn it costs a comparison. */
+  woke(bootMs: number): boolean {
+    const paused = bootMs - this.#seenMs > pauseMs;
+    this.#seenMs = bootMs;
+    if (!paused) return false;
+    const sleptMs = bootMs - this.#read(this.#monotonic);
+    if (sleptMs - this.#sleptMs < pauseMs) return false;
+    this.#sleptMs = sleptMs;
+    return true;
   }
 
   /** Unix milliseconds. */
   wallMs(): number {
     return Date.now();
+  }
+
+  #read(clock: Word): number {
+    this.#libc.clockGettime(clock, this.#at);
+    const { view } = this.#libc.arena;
+    // Uptime seconds fit the low half of either word size.
+    const seconds = view.getUint32(this.#at, true);
+    return seconds * 1000 + view.getUint32(this.#at + this.#libc.layout.timespec.nanoseconds, true) / 1e6;
   }
 }

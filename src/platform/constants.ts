@@ -59,13 +59,13 @@ export const TUN_F_USO4 = 0x20;
 export const TUN_F_USO6 = 0x40;
 
 export const POLLIN = 1;
-export const POLLOUT = 4;
 export const POLLERR = 8;
 export const POLLHUP = 16;
 export const POLLNVAL = 32;
 export const EFD_NONBLOCK = 0o4000;
 export const MADV_DONTNEED = 4;
 export const EFD_CLOEXEC = 0o2000000;
+export const CLOCK_MONOTONIC = 1;
 export const CLOCK_BOOTTIME = 7;
 
 /** errno values worth a decision. */

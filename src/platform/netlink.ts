@@ -26,7 +26,6 @@ const NLM_F_REPLACE = 0x100;
 const NLM_F_EXCL = 0x200;
 const NLM_F_CREATE = 0x400;
 const RTM_NEWLINK = 16;
-const RTM_DELLINK = 17;
 const RTM_GETLINK = 18;
 const RTM_NEWADDR = 20;
 const RTM_DELADDR = 21;
@@ -43,7 +42,6 @@ const RTMGRP_IPV6_ROUTE = 0x400;
 const IFF_UP = 1;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
-const IFLA_TXQLEN = 13;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
 const IFA_F_NODAD = 2;
@@ -141,16 +139,6 @@ export class Netlink {
 
   setMtu(name: string, mtu: number): number {
     return this.#setLink(name, null, message => message.attribute32(IFLA_MTU, mtu));
-  }
-
-  setTxQueueLen(name: string, packets: number): number {
-    return this.#setLink(name, null, message => message.attribute32(IFLA_TXQLEN, packets));
-  }
-
-  deleteLink(name: string): number {
-    const index = this.interfaceIndex(name);
-    if (index === 0) return -ENODEV;
-    return this.#transact(this.#message.begin(RTM_DELLINK, NLM_F_ACK).u8(0, 0).u16(0).u32(index, 0, 0));
   }
 
   /** Adding an address that is there already is a success. */

@@ -10,7 +10,6 @@ import {
   POLLHUP,
   POLLIN,
   POLLNVAL,
-  POLLOUT,
   errnoText,
 } from './constants.ts';
 import { pollfd } from './layout.ts';
@@ -45,12 +44,6 @@ export class Poller {
     const at = this.#fds + bit * pollfd.bytes;
     this.#libc.arena.view.setInt32(at + pollfd.fd, fd, true);
     this.#libc.arena.view.setUint32(at + pollfd.events, POLLIN, true);
-  }
-
-  /** Also wakes when `bit` can be written. */
-  watchOutput(bit: number, on: boolean): void {
-    const at = this.#fds + bit * pollfd.bytes + pollfd.events;
-    this.#libc.arena.view.setUint16(at, on ? POLLIN | POLLOUT : POLLIN, true);
   }
 
   /**

@@ -21,3 +21,24 @@ t.test('time since boot goes on, with fractions', async t => {
   t.ok(moved > 100, 'finer than a millisecond');
   t.ok(Math.abs(clock.wallMs() - Date.now()) < 1000);
 });
+
+t.test('T18 a sleep is noticed once, a long wait is none', async t => {
+  const libc = await openLibc();
+  const clock = new Clock(libc);
+  const now = clock.bootMs();
+  t.notOk(clock.woke(now));
+  t.notOk(clock.woke(now + 999));
+  // Nobody suspends the machine of a test: boot time that ran ahead of the clock that stops in a suspend looks the same.
+  t.ok(clock.woke(now + 3_600_000));
+  t.notOk(clock.woke(now + 3_600_001), 'once');
+  const waited = new Clock(libc);
+  const real = libc.clockGettime.bind(libc);
+  let ahead = 0;
+  libc.clockGettime = (which, at) => {
+    const result = real(which, at);
+    libc.arena.view.setUint32(at, libc.arena.view.getUint32(at, true) + ahead, true);
+    return result;
+  };
+  ahead = 3600; // both clocks: an hour in ppoll
+  t.notOk(waited.woke(waited.bootMs()));
+});

@@ -53,7 +53,6 @@ if (!enterPrivateNetwork(libc)) {
     t.equal(netlink.link('nothing'), null);
     t.equal(netlink.linkUp('nothing'), -c.ENODEV);
     t.equal(netlink.setMtu(name, 1380), 0);
-    t.equal(netlink.setTxQueueLen(name, 10_000), 0);
     t.equal(netlink.linkUp(name), 0);
     t.match(netlink.link(name), { mtu: 1380, isUp: true });
     t.equal(netlink.setMtu(name, 1), -c.EINVAL);
@@ -126,12 +125,10 @@ if (!enterPrivateNetwork(libc)) {
     netlink.drainLinks();
     netlink.drainRoutes();
     netlink.deleteAddress(name, address6);
-    t.equal(netlink.deleteLink(name), 0);
+    tun.close();
     t.ok(poller.wait(1000) & (1 << bit));
     t.equal(netlink.link(name), null);
-    t.equal(netlink.deleteLink(name), -c.ENODEV);
     t.equal(netlink.deleteAddress(name, address4), -c.ENODEV);
     netlink.close();
-    tun.close();
   });
 }
