@@ -10,7 +10,7 @@ import {
   transcriptOf,
   verifyGrant,
 } from '../control/grant.ts';
-import type { LeasedGrant } from '../control/messages.ts';
+import type { LeasedGrant } from '../control/agentchannel.ts';
 import type { EndReason } from '../control/reasons.ts';
 import { open } from '../control/seal.ts';
 import { bytesOf, id as idShape, object, read } from '../control/validate.ts';

@@ -12,11 +12,11 @@ import {
   type CoreFrame,
   helloTranscript,
   type LeasedGrant,
-  paths,
   readCoreFrame,
   type SessionStats,
   welcomeTranscript,
-} from '../control/messages.ts';
+} from '../control/agentchannel.ts';
+import { paths } from '../control/words.ts';
 import { bytesOf } from '../control/validate.ts';
 import type { Log } from '../control/log.ts';
 import { toBase64, toHex } from '../util/bytes.ts';

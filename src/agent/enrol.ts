@@ -3,7 +3,8 @@
 
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { type AgentEnrolAnswer, agentEnrolAnswer, errorBody, paths } from '../control/messages.ts';
+import { type AgentEnrolAnswer, agentEnrolAnswer } from '../control/agentchannel.ts';
+import { errorBody, paths } from '../control/words.ts';
 import { read } from '../control/validate.ts';
 import { toBase64 } from '../util/bytes.ts';
 import { errorText, PlainError } from '../util/errors.ts';

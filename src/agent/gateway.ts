@@ -3,7 +3,7 @@
 
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join as joinPath } from 'node:path';
-import type { AgentConfig as CoreAgentConfig } from '../control/messages.ts';
+import type { AgentConfig as CoreAgentConfig } from '../control/agentchannel.ts';
 import { backoffMs } from '../control/channel.ts';
 import type { LocalPolicy } from '../control/grant.ts';
 import type { Log } from '../control/log.ts';

@@ -4,7 +4,7 @@
 
 import type { HeldGrant } from '../control/grant.ts';
 import { grantMaxBytes } from '../control/grant.ts';
-import type { Counters } from '../control/messages.ts';
+import type { Counters } from '../control/words.ts';
 import { type EndReason, endReasons } from '../control/reasons.ts';
 import {
   boolean,

@@ -9,7 +9,7 @@ import {
   ed25519PublicKey,
   x25519PublicKey,
 } from '../control/keys.ts';
-import { type AgentConfig, type AgentEnrolAnswer, agentEnrolAnswer } from '../control/messages.ts';
+import { type AgentConfig, type AgentEnrolAnswer, agentEnrolAnswer } from '../control/agentchannel.ts';
 import { generateKemKeyPair, type KemKeyPair, kemOf, kemPublicKeyText } from '../control/seal.ts';
 import { bytesOf, key32, literal, object, type Shape, string } from '../control/validate.ts';
 import { toBase64 } from '../util/bytes.ts';

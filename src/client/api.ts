@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import type { IncomingMessage, RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { errorBody } from '../control/messages.ts';
+import { errorBody } from '../control/words.ts';
 import { read } from '../control/validate.ts';
 import { PlainError, errorText, usageError } from '../util/errors.ts';
 

@@ -2,8 +2,8 @@
 // PSK out of the tunnel the moment the session is over. It is the only holder of the PSK on this machine.
 
 import type { Server as SocketServer } from 'node:net';
-import { stepAnswer } from '../control/messages.ts';
-import type { SessionInfo } from '../control/messages.ts';
+import { stepAnswer } from '../control/bodies.ts';
+import type { SessionInfo } from '../control/bodies.ts';
 import type { EndReason } from '../control/reasons.ts';
 import { base64, bytesOf, check, object } from '../control/validate.ts';
 import { PlainError, errorText } from '../util/errors.ts';

@@ -2,7 +2,7 @@
 // what Core gets is the public one.
 
 import { generateX25519KeyPair } from '../control/keys.ts';
-import { enrolToken } from '../control/messages.ts';
+import { enrolToken } from '../control/words.ts';
 import { check, label } from '../control/validate.ts';
 import { toBase64, wipe } from '../util/bytes.ts';
 import { usageError } from '../util/errors.ts';

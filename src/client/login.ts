@@ -2,7 +2,7 @@
 // PSK, put it to use, see the gateway answer. Pure: it holds no key, reads no clock and talks to nobody; its caller performs
 // each action and reports what came of it.
 
-import type { LoginStep, StepAnswer } from '../control/messages.ts';
+import type { LoginStep, StepAnswer } from '../control/bodies.ts';
 
 export type Granted = Extract<StepAnswer, { granted: string }>;
 

@@ -3,7 +3,7 @@
 // tunnel's default route, used by whatever does not bear the tunnel's mark, and the main table first for all that is more
 // specific than a default route.
 
-import type { TunnelConfig } from '../control/messages.ts';
+import type { TunnelConfig } from '../control/bodies.ts';
 import { loadFfi } from '../platform/ffi/ffi.ts';
 import { Libc } from '../platform/libc.ts';
 import { Netlink } from '../platform/netlink.ts';

@@ -3,15 +3,9 @@
 // is made once more with it.
 
 import { randomBytes } from 'node:crypto';
-import {
-  enrolAnswer,
-  extendAnswer,
-  logoutAnswer,
-  paths,
-  startAnswer,
-  stepAnswer,
-} from '../control/messages.ts';
-import type { EnrolAnswer, SessionInfo, StartAnswer, StepAnswer } from '../control/messages.ts';
+import { enrolAnswer, extendAnswer, logoutAnswer, startAnswer, stepAnswer } from '../control/bodies.ts';
+import { paths } from '../control/words.ts';
+import type { EnrolAnswer, SessionInfo, StartAnswer, StepAnswer } from '../control/bodies.ts';
 import { makeProof, proofKey } from '../control/proof.ts';
 import type { ProofPurpose } from '../control/proof.ts';
 import { bytesOf, check } from '../control/validate.ts';

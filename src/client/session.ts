@@ -3,8 +3,8 @@
 // claims to be logged in while the gateway has closed the door is worse than one that admits it does not know.
 // Pure: bytes and times come in as arguments.
 
-import { sessionEvent } from '../control/messages.ts';
-import type { SessionEvent, SessionInfo } from '../control/messages.ts';
+import { sessionEvent } from '../control/bodies.ts';
+import type { SessionEvent, SessionInfo } from '../control/bodies.ts';
 import { describeEnd } from '../control/reasons.ts';
 import type { EndReason } from '../control/reasons.ts';
 import { read } from '../control/validate.ts';

@@ -4,7 +4,7 @@
 
 import { generateKemKeyPair, loginDigest, open } from '../control/seal.ts';
 import type { KemKeyPair } from '../control/seal.ts';
-import type { LoginStep } from '../control/messages.ts';
+import type { LoginStep } from '../control/bodies.ts';
 import { wipe } from '../util/bytes.ts';
 import { PlainError } from '../util/errors.ts';
 import { Refused } from './api.ts';

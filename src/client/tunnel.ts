@@ -6,7 +6,7 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { Dataplane, DeviceChange, PeerChangeMsg } from '../agent/messages.ts';
-import type { TunnelConfig } from '../control/messages.ts';
+import type { TunnelConfig } from '../control/bodies.ts';
 import { bytesOf } from '../control/validate.ts';
 import { wipe } from '../util/bytes.ts';
 import { PlainError, errorText } from '../util/errors.ts';

@@ -7,8 +7,8 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocket, WebSocketServer } from 'ws';
 import type { RawData } from 'ws';
-import { frameMaxBytes } from './messages.ts';
-import type { FrameReader } from './messages.ts';
+import { frameMaxBytes } from './frame.ts';
+import type { FrameReader } from './frame.ts';
 
 /** Close codes of our own (4000-4999, RFC 6455 section 7.4.2), beside 1000, 1001 and 1009. */
 export const CloseCode = {

@@ -12,11 +12,11 @@ import {
   agentEnrolRequest,
   agentProtocol,
   helloTranscript,
-  paths,
   readAgentFrame,
   welcomeTranscript,
-} from '../control/messages.ts';
-import type { AgentFrame, CoreFrame } from '../control/messages.ts';
+} from '../control/agentchannel.ts';
+import { paths } from '../control/words.ts';
+import type { AgentFrame, CoreFrame } from '../control/agentchannel.ts';
 import { bodyText, closeNow, listen, webServer } from '../control/server.ts';
 import type { TlsFiles } from '../control/server.ts';
 import { bytesOf, read } from '../control/validate.ts';

@@ -3,15 +3,10 @@
 // back until a fixed time has passed.
 
 import type { Log } from '../control/log.ts';
-import {
-  enrolRequest,
-  paths,
-  sessionRequest,
-  sessionToken,
-  startRequest,
-  stepRequest,
-} from '../control/messages.ts';
-import type { ErrorBody, LoginStep, SessionEvent, SessionRequest, StepAnswer } from '../control/messages.ts';
+import { enrolRequest, sessionRequest, startRequest, stepRequest } from '../control/bodies.ts';
+import { paths, sessionToken } from '../control/words.ts';
+import type { LoginStep, SessionEvent, SessionRequest, StepAnswer } from '../control/bodies.ts';
+import type { ErrorBody } from '../control/words.ts';
 import { check, read } from '../control/validate.ts';
 import type { Shape } from '../control/validate.ts';
 import { enrolDevice, tunnelConfig } from './enrol.ts';

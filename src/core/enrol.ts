@@ -1,14 +1,8 @@
 // Enrolment, of devices (through the Proxy) and of agents (on Core's own listener): a one-time token becomes a registered
 // public key. Private keys never come here. What goes out is a configuration without a PSK.
 
-import type {
-  AgentEnrolAnswer,
-  AgentEnrolRequest,
-  EnrolAnswer,
-  EnrolledLocation,
-  EnrolRequest,
-  TunnelConfig,
-} from '../control/messages.ts';
+import type { AgentEnrolAnswer, AgentEnrolRequest } from '../control/agentchannel.ts';
+import type { EnrolAnswer, EnrolledLocation, EnrolRequest, TunnelConfig } from '../control/bodies.ts';
 import { fromBase64, isZero, toBase64 } from '../util/bytes.ts';
 import { formatPrefix, network, parsePrefixOrAddress } from '../util/inet.ts';
 import { hashToken, newId } from './ids.ts';

@@ -5,7 +5,7 @@
 import type { Log } from '../control/log.ts';
 import { proofKey, proofWindowMs, verifyProof } from '../control/proof.ts';
 import type { ProofPurpose, ProofRequest } from '../control/proof.ts';
-import type { StartRequest, StepRequest } from '../control/messages.ts';
+import type { StartRequest, StepRequest } from '../control/bodies.ts';
 import { kemOf } from '../control/seal.ts';
 import { fromBase64, wipe } from '../util/bytes.ts';
 import { newId } from './ids.ts';

@@ -3,8 +3,9 @@
 // sessions; those it hears through `HubEvents`. Sockets are the business of agents.ts, time comes in as `now`.
 
 import type { GrantRefusal } from '../control/grant.ts';
-import type { AgentConfig, AgentFrame, CoreFrame, Counters, SessionStats } from '../control/messages.ts';
-import { snapshotChunk } from '../control/messages.ts';
+import type { AgentConfig, AgentFrame, CoreFrame, SessionStats } from '../control/agentchannel.ts';
+import type { Counters } from '../control/words.ts';
+import { snapshotChunk } from '../control/agentchannel.ts';
 import type { EndReason } from '../control/reasons.ts';
 
 /** The sending half of a channel to one agent. */

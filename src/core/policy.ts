@@ -1,7 +1,7 @@
 // What a location asks of a login and of a session, with its defaults and bounds. Pure. Everything here is in seconds; the
 // grant carries the values in force when it was made, so a change touches new logins only.
 
-import { endpointText } from '../control/messages.ts';
+import { endpointText } from '../control/words.ts';
 import {
   boolean,
   id,

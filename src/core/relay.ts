@@ -4,8 +4,9 @@
 import { Dialer } from '../control/channel.ts';
 import type { Channel } from '../control/channel.ts';
 import type { Log } from '../control/log.ts';
-import { paths, readRelayRequest, relayAnswerMaxBytes, relayProtocol } from '../control/messages.ts';
-import type { RelayAnswer, RelayRequest } from '../control/messages.ts';
+import { readRelayRequest, relayAnswerMaxBytes, relayProtocol } from '../control/relay.ts';
+import { paths } from '../control/words.ts';
+import type { RelayAnswer, RelayRequest } from '../control/relay.ts';
 import type { Api } from './api.ts';
 
 export interface RelayOptions {

@@ -4,7 +4,9 @@
 
 import type { GrantRefusal } from '../control/grant.ts';
 import type { Log } from '../control/log.ts';
-import type { AgentConfig, Counters, SessionEvent, SessionInfo, SessionStats } from '../control/messages.ts';
+import type { AgentConfig, SessionStats } from '../control/agentchannel.ts';
+import type { SessionEvent, SessionInfo } from '../control/bodies.ts';
+import type { Counters } from '../control/words.ts';
 import type { EndReason } from '../control/reasons.ts';
 import { leaseEnd, mint } from './grants.ts';
 import { Hub } from './hub.ts';

@@ -3,7 +3,7 @@
 
 import type { Channel } from '../control/channel.ts';
 import { CloseCode, pingEveryMs } from '../control/channel.ts';
-import type { RelayAnswer, RelayRequest } from '../control/messages.ts';
+import type { RelayAnswer, RelayRequest } from '../control/relay.ts';
 
 export type UplinkChannel = Pick<Channel<RelayAnswer, RelayRequest>, 'send' | 'close' | 'handle' | 'isOpen'>;
 

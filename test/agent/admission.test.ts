@@ -147,7 +147,7 @@ t.test('each failure has its code, before anything changes', async t => {
     location: 'l',
     login: '',
   };
-  const foreign = (seal(otherAgent, 'agent', transcript, randomBytes(32), { allowX25519: true }))!;
+  const foreign = seal(otherAgent, 'agent', transcript, randomBytes(32), { allowX25519: true })!;
   const good = (await core.mint()).grant;
   const cases: [string, string, Partial<Grant> | string][] = [
     ['size', 'too long', `sp1.${'A'.repeat(9000)}.${'A'.repeat(86)}`],

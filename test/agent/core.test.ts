@@ -6,7 +6,7 @@ import { CoreClock } from '../../src/agent/coreclock.ts';
 import { GrantStore } from '../../src/agent/grants.ts';
 import { loadIdentity } from '../../src/agent/identity.ts';
 import type { SessionEvent } from '../../src/agent/messages.ts';
-import type { AgentConfig } from '../../src/control/messages.ts';
+import type { AgentConfig } from '../../src/control/agentchannel.ts';
 import { generateSignKeyPair } from '../../src/control/keys.ts';
 import { createLog } from '../../src/control/log.ts';
 import { toBase64 } from '../../src/util/bytes.ts';

@@ -5,7 +5,7 @@ import { Daemon } from '../../src/client/daemon.ts';
 import { Server } from '../../src/client/server.ts';
 import { ask } from '../../src/client/socket.ts';
 import { Tunnel } from '../../src/client/tunnel.ts';
-import { paths } from '../../src/control/messages.ts';
+import { paths } from '../../src/control/words.ts';
 import { clientState, deviceKeys, location } from '../fixtures/client.ts';
 import { Front, info } from '../fixtures/front.ts';
 import { FakePlane } from '../fixtures/plane.ts';

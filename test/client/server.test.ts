@@ -1,7 +1,7 @@
 import t from 'tap';
 import { Api } from '../../src/client/api.ts';
 import { Server, enrol } from '../../src/client/server.ts';
-import { paths } from '../../src/control/messages.ts';
+import { paths } from '../../src/control/words.ts';
 import { toBase64 } from '../../src/util/bytes.ts';
 import { clientState, location } from '../fixtures/client.ts';
 import { Front } from '../fixtures/front.ts';

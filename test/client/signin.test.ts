@@ -2,7 +2,7 @@ import t from 'tap';
 import { Api } from '../../src/client/api.ts';
 import { Server } from '../../src/client/server.ts';
 import { signIn } from '../../src/client/signin.ts';
-import { paths } from '../../src/control/messages.ts';
+import { paths } from '../../src/control/words.ts';
 import { clientState, location } from '../fixtures/client.ts';
 import { Front } from '../fixtures/front.ts';
 

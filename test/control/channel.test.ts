@@ -7,8 +7,8 @@ import type { AddressInfo } from 'node:net';
 import { WebSocket } from 'ws';
 import { Acceptor, backoffMs, CloseCode, Dialer } from '../../src/control/channel.ts';
 import type { Channel } from '../../src/control/channel.ts';
-import { readRelayAnswer, readRelayRequest, relayProtocol } from '../../src/control/messages.ts';
-import type { RelayAnswer, RelayRequest } from '../../src/control/messages.ts';
+import { readRelayAnswer, readRelayRequest, relayProtocol } from '../../src/control/relay.ts';
+import type { RelayAnswer, RelayRequest } from '../../src/control/relay.ts';
 import { seeded } from '../fixtures/rng.ts';
 
 type Near = Channel<RelayAnswer, RelayRequest>;

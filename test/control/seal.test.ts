@@ -18,10 +18,10 @@ const psk = Uint8Array.from({ length: 32 }, (_, i) => i);
 t.test('only the one reader opens, and only what it was meant for', async t => {
   const reader = generateKemKeyPair();
   const stranger = generateKemKeyPair();
-  const sealed = (seal(reader.publicKey, 'agent', transcript, psk))!;
+  const sealed = seal(reader.publicKey, 'agent', transcript, psk)!;
   t.ok(check(kemPublicKeyText, reader.publicKey).ok);
   t.ok(check(sealedText, sealed).ok);
-  t.ok(equalBytes((open(reader, 'agent', transcript, sealed))!, psk));
+  t.ok(equalBytes(open(reader, 'agent', transcript, sealed)!, psk));
   t.equal(open(stranger, 'agent', transcript, sealed), null);
   t.equal(open(reader, 'client', transcript, sealed), null, 'another purpose');
   for (const field of ['grant', 'device', 'location', 'login'] as const)
@@ -33,18 +33,18 @@ t.test('only the one reader opens, and only what it was meant for', async t => {
 
 t.test('fields cannot slide into each other', async t => {
   const reader = generateKemKeyPair();
-  const sealed = (seal(reader.publicKey, 'agent', { ...transcript, grant: 'ab', device: 'c' }, psk))!;
+  const sealed = seal(reader.publicKey, 'agent', { ...transcript, grant: 'ab', device: 'c' }, psk)!;
   t.equal(open(reader, 'agent', { ...transcript, grant: 'a', device: 'bc' }, sealed), null);
 });
 
 t.test('plain X25519 only where both say so', async t => {
   const reader = generateKemKeyPair('x25519');
   t.equal(seal(reader.publicKey, 'client', transcript, psk), null);
-  const sealed = (seal(reader.publicKey, 'client', transcript, psk, { allowX25519: true }))!;
+  const sealed = seal(reader.publicKey, 'client', transcript, psk, { allowX25519: true })!;
   t.ok(check(sealedText, sealed).ok);
   t.equal(kemOf(sealed), 'x25519');
   t.equal(open(reader, 'client', transcript, sealed), null);
-  t.ok(equalBytes((open(reader, 'client', transcript, sealed, { allowX25519: true }))!, psk));
+  t.ok(equalBytes(open(reader, 'client', transcript, sealed, { allowX25519: true })!, psk));
   const hybrid = generateKemKeyPair();
   t.equal(open(hybrid, 'client', transcript, sealed, { allowX25519: true }), null, 'no mixing');
 });

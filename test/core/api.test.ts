@@ -3,8 +3,8 @@
 import t from 'tap';
 import { generateX25519KeyPair } from '../../src/control/keys.ts';
 import { silentLog } from '../../src/control/log.ts';
-import type { SessionEvent } from '../../src/control/messages.ts';
-import { paths } from '../../src/control/messages.ts';
+import type { SessionEvent } from '../../src/control/bodies.ts';
+import { paths } from '../../src/control/words.ts';
 import { Api } from '../../src/core/api.ts';
 import { Flow } from '../../src/core/flow.ts';
 import { totpCode, totpStep } from '../../src/core/mfa/totp.ts';

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { generateSignKeyPair, generateX25519KeyPair } from '../../src/control/keys.ts';
-import { agentEnrolAnswer, enrolAnswer } from '../../src/control/messages.ts';
+import { agentEnrolAnswer } from '../../src/control/agentchannel.ts';
+import { enrolAnswer } from '../../src/control/bodies.ts';
 import { generateKemKeyPair } from '../../src/control/seal.ts';
 import { check } from '../../src/control/validate.ts';
 import { enrolAgent, enrolDevice, tunnelConfig } from '../../src/core/enrol.ts';
@@ -16,7 +17,7 @@ t.test('an agent joins with a token, once', async t => {
     joinToken: desk.admin('agent', 'token', 'office', '--endpoint', 'mine:2')['token']!,
     wgPublicKey: key(),
     signPublicKey: toBase64(generateSignKeyPair().publicKey),
-    kemPublicKey: (await generateKemKeyPair()).publicKey,
+    kemPublicKey: generateKemKeyPair().publicKey,
     name: 'gate',
   };
   const join = (change: object): ReturnType<typeof enrolAgent> =>

@@ -3,7 +3,7 @@
 import t from 'tap';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { SessionEvent } from '../../src/control/messages.ts';
+import type { SessionEvent } from '../../src/control/bodies.ts';
 import { equalBytes, toBase64, toHex } from '../../src/util/bytes.ts';
 import { FakeAgent } from '../fixtures/fakeagent.ts';
 import { FakeClient, httpPost, watchSession } from '../fixtures/fakeclient.ts';

@@ -10,8 +10,8 @@ t.test('one key, sealed to each side, in no other form', async t => {
   const user = desk.admin('user', 'add', 'ada')['id']!;
   const place = desk.admin('location', 'add', 'office', '--network', '10.77.0.0/24', '--lease', '600')['id']!;
   const device = desk.device(user);
-  const agentKem = await generateKemKeyPair();
-  const clientKem = await generateKemKeyPair();
+  const agentKem = generateKemKeyPair();
+  const clientKem = generateKemKeyPair();
   const agent = { ...(await desk.agent(place)), kemPublic: agentKem.publicKey };
   const broken = { ...agent, id: 'a_broken', kemPublic: 'xwing.AA' };
   const location = desk.store.places.location(place)!;
@@ -45,8 +45,8 @@ t.test('one key, sealed to each side, in no other form', async t => {
     aal: ['totp'],
   });
   const transcript = transcriptOf(verdict.grant);
-  const forAgent = await open(agentKem, 'agent', transcript, verdict.grant.psk);
-  const forClient = await open(clientKem, 'client', transcript, minted.forClient);
+  const forAgent = open(agentKem, 'agent', transcript, verdict.grant.psk);
+  const forClient = open(clientKem, 'client', transcript, minted.forClient);
   t.ok(forAgent !== null && forClient !== null && equalBytes(forAgent, forClient) && !isZero(forAgent));
   t.equal(
     await mint(

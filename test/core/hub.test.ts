@@ -1,7 +1,7 @@
 import t from 'tap';
 import { Hub } from '../../src/core/hub.ts';
 import type { HeldGrant, HubEvents } from '../../src/core/hub.ts';
-import type { CoreFrame } from '../../src/control/messages.ts';
+import type { CoreFrame } from '../../src/control/agentchannel.ts';
 
 const counters = { rx: 0, tx: 0, handshakes: 0 };
 

@@ -5,8 +5,9 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Acceptor } from '../../src/control/channel.ts';
 import { silentLog } from '../../src/control/log.ts';
-import { paths, readRelayAnswer, relayProtocol } from '../../src/control/messages.ts';
-import type { RelayAnswer, RelayRequest } from '../../src/control/messages.ts';
+import { readRelayAnswer, relayProtocol } from '../../src/control/relay.ts';
+import { paths } from '../../src/control/words.ts';
+import type { RelayAnswer, RelayRequest } from '../../src/control/relay.ts';
 import type { ApiReply, ApiRequest } from '../../src/core/api.ts';
 import { Relay } from '../../src/core/relay.ts';
 

@@ -1,7 +1,7 @@
 // Sessions in virtual time: acknowledgement, supersession, several agents, leases, snapshots, ends and who is told.
 
 import t from 'tap';
-import type { SessionEvent } from '../../src/control/messages.ts';
+import type { SessionEvent } from '../../src/control/bodies.ts';
 import type { NotAuthorised, Authorised } from '../../src/core/sessions.ts';
 import type { Agent } from '../../src/core/store/places.ts';
 import { Desk } from '../fixtures/memorystore.ts';

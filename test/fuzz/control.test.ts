@@ -9,22 +9,21 @@ import { generateSignKeyPair, sharedSecret, verifyBytes } from '../../src/contro
 import {
   agentEnrolAnswer,
   agentEnrolRequest,
-  endpointText,
-  enrolAnswer,
-  enrolRequest,
-  enrolToken,
-  errorBody,
   readAgentFrame,
   readCoreFrame,
-  readRelayAnswer,
-  readRelayRequest,
+} from '../../src/control/agentchannel.ts';
+import {
+  enrolAnswer,
+  enrolRequest,
   sessionEvent,
   sessionRequest,
   startAnswer,
   startRequest,
   stepAnswer,
   stepRequest,
-} from '../../src/control/messages.ts';
+} from '../../src/control/bodies.ts';
+import { readRelayAnswer, readRelayRequest } from '../../src/control/relay.ts';
+import { endpointText, enrolToken, errorBody } from '../../src/control/words.ts';
 import { formatPrefix, parsePrefixOrAddress, sourceNetwork } from '../../src/util/inet.ts';
 import { verifyProof } from '../../src/control/proof.ts';
 import { generateKemKeyPair, open, seal } from '../../src/control/seal.ts';
@@ -209,7 +208,7 @@ t.test(`keys, proofs and seals (seed ${seed})`, async t => {
   const rng = seeded(seed + 2);
   const reader = generateKemKeyPair('x25519');
   const transcript = { grant: 'g', device: key, location: 'l', login: key };
-  const sealed = (seal(reader.publicKey, 'agent', transcript, rng.bytes(32), { allowX25519: true }))!;
+  const sealed = seal(reader.publicKey, 'agent', transcript, rng.bytes(32), { allowX25519: true })!;
   for (let i = 0; i < 150; i++) {
     const bad = garbled(rng, sealed);
     const opened = open(reader, 'agent', transcript, bad, { allowX25519: true });

@@ -1,7 +1,7 @@
 // The administrator's verbs on locations and their agents.
 
 import { generateX25519KeyPair } from '../../control/keys.ts';
-import { endpointText } from '../../control/messages.ts';
+import { endpointText } from '../../control/words.ts';
 import { check } from '../../control/validate.ts';
 import { toBase64 } from '../../util/bytes.ts';
 import { PlainError, usageError } from '../../util/errors.ts';
