@@ -5,6 +5,7 @@
 
 import { fromHex, toHex } from '../util/bytes.ts';
 import { errorText, usageError } from '../util/errors.ts';
+import type { Arena } from '../util/arena.ts';
 import type { Libc } from './libc.ts';
 import type { CryptoLike } from './openssl.ts';
 import { opensslProviders } from './openssl.ts';
@@ -17,6 +18,8 @@ export type CryptoCandidate = {
   /** Null when it passed. */
   readonly failure: string | null;
 };
+/** Where packets lie; without FFI that is all there is, and OpenSSL is not among the providers. */
+export type Ground = Libc | { readonly arena: Arena };
 export type CryptoChoice = { readonly provider: CryptoLike; readonly candidates: readonly CryptoCandidate[] };
 
 /**
@@ -25,14 +28,14 @@ export type CryptoChoice = { readonly provider: CryptoLike; readonly candidates:
  * nothing that works, or when `wanted` is not one of its names: making them costs start-up time.
  */
 export function chooseCrypto(
-  libc: Libc,
+  libc: Ground,
   fallback: CryptoLike,
   wanted = 'auto',
   portable: () => readonly CryptoLike[] = () => [],
 ): CryptoLike {
   if (wanted === fallback.name) return fallback;
   let why = 'this process has no libcrypto that exports it';
-  for (const offer of [() => opensslProviders(libc), portable]) {
+  for (const offer of [() => native(libc), portable]) {
     for (const provider of offer()) {
       if (wanted !== 'auto' && provider.name !== wanted) continue;
       const failure = selfTest(libc, provider, fallback);
@@ -49,11 +52,11 @@ export function chooseCrypto(
 
 /** Every provider there is with its test and its speed, and the one that `chooseCrypto` takes. */
 export function compareCrypto(
-  libc: Libc,
+  libc: Ground,
   fallback: CryptoLike,
   portable: () => readonly CryptoLike[] = () => [],
 ): CryptoChoice {
-  const candidates = [...opensslProviders(libc), ...portable(), fallback].map(provider => {
+  const candidates = [...native(libc), ...portable(), fallback].map(provider => {
     const failure = provider === fallback ? null : selfTest(libc, provider, fallback);
     const time = (bytes: number): number => (failure === null ? measure(libc, provider, bytes) : NaN);
     return { name: provider.name, seal64: time(64), seal1440: time(1440), failure };
@@ -61,12 +64,16 @@ export function compareCrypto(
   return { provider: chooseCrypto(libc, fallback, 'auto', portable), candidates };
 }
 
+function native(libc: Ground): CryptoLike[] {
+  return 'ffi' in libc ? opensslProviders(libc) : [];
+}
+
 const lengths = [0, 1, 15, 16, 17, 64, 1420, 1440];
 const counters = [0, 1, 0xffff_ffff, 2 ** 32 + 5, 2 ** 52 + 3];
 const tagBytes = 16;
 
 /** What is wrong with `tested`, or null. Compares with `trusted` byte for byte, and refuses what must be refused. */
-export function selfTest(libc: Libc, tested: CryptoLike, trusted: CryptoLike): string | null {
+export function selfTest(libc: Ground, tested: CryptoLike, trusted: CryptoLike): string | null {
   try {
     return testTransport(libc, tested, trusted) ?? testHandshake(tested, trusted) ?? testCurve(tested);
   } catch (error) {
@@ -74,7 +81,7 @@ export function selfTest(libc: Libc, tested: CryptoLike, trusted: CryptoLike): s
   }
 }
 
-function testTransport(libc: Libc, tested: CryptoLike, trusted: CryptoLike): string | null {
+function testTransport(libc: Ground, tested: CryptoLike, trusted: CryptoLike): string | null {
   const { u8 } = libc.arena;
   const at = workspace(libc) + 77; // no alignment to lean on
   const key = pattern(32, 1);
@@ -155,7 +162,7 @@ function testCurve(tested: CryptoLike): string | null {
 }
 
 /** Nanoseconds per seal: the best of a few rounds after a warm-up, for a busy machine must not decide. */
-function measure(libc: Libc, provider: CryptoLike, bytes: number): number {
+function measure(libc: Ground, provider: CryptoLike, bytes: number): number {
   const at = workspace(libc) + 64;
   const aead = provider.aead(pattern(32, 7));
   let best = Infinity;
@@ -173,9 +180,9 @@ const warmUp = 16;
 const rounds = 8;
 const roundSeals = 200;
 
-const workspaces = new WeakMap<Libc, number>();
+const workspaces = new WeakMap<Ground, number>();
 
-function workspace(libc: Libc): number {
+function workspace(libc: Ground): number {
   let at = workspaces.get(libc);
   if (at === undefined) {
     at = libc.arena.alloc(2048);
