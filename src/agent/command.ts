@@ -7,7 +7,7 @@ import { dirname } from 'node:path';
 import { Arena } from '../util/arena.ts';
 import { errorText, PlainError } from '../util/errors.ts';
 import { Clock } from '../platform/clock.ts';
-import { loadFfi } from '../platform/ffi/ffi.ts';
+import { findRoute, inheritedTun } from '../platform/ffi/route.ts';
 import { Libc } from '../platform/libc.ts';
 import { createLog, type Log } from '../control/log.ts';
 import { Netlink } from '../platform/netlink.ts';
@@ -18,6 +18,7 @@ import { startDataplane } from './link.ts';
 import { datagramSender, monotonicClock, Notify } from './notify.ts';
 import { agentOptions, type Option, optionNames } from './schema.ts';
 import { ubusSocket } from './ubus.ts';
+import type { StartDataplane } from './tunnel.ts';
 import { BusObject } from './ubusobject.ts';
 import { uciFile } from './uciconfig.ts';
 
@@ -167,13 +168,16 @@ function thisProcess(): AgentProcess {
     environment: process.env,
     out: text => void process.stdout.write(text),
     host: async config => {
-      const ffi = await loadFfi(config.ffi);
+      const inherited = inheritedTun(process.env);
+      const start: StartDataplane = options => startDataplane({ ...options, ...inherited });
+      const ffi = await findRoute(config.ffi, inherited.tunFd);
+      if (ffi === null) return (await import('./inherited.ts')).inheritedHost(start);
       if (config.user !== '') renounceNewRights((name, parameters) => ffi.symbol(name, parameters));
       const memory = new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true });
       const libc = new Libc(ffi, new Arena(memory.buffer));
       const clock = new Clock(libc);
       return {
-        start: startDataplane,
+        start,
         kernel: config.configure_link ? new Netlink(libc) : null,
         bootMs: () => clock.bootMs(),
         wallMs: () => clock.wallMs(),

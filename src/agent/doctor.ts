@@ -16,6 +16,7 @@ import {
   probeUdp,
 } from '../platform/doctor.ts';
 import { loadFfi } from '../platform/ffi/ffi.ts';
+import { inheritedTun } from '../platform/ffi/route.ts';
 import { Libc } from '../platform/libc.ts';
 import { Arena } from '../util/arena.ts';
 import { errorText, usageError } from '../util/errors.ts';
@@ -147,6 +148,24 @@ export function probeCore(url: string, withinMs = 3000): Promise<Finding> {
   });
 }
 
+/** Without FFI (`why`): the TUN that a launcher passed on, if there is one. */
+export async function probeInherited(
+  environment: Readonly<Record<string, string | undefined>>,
+  why: string,
+): Promise<Finding> {
+  try {
+    const { tunFd, tunOwner } = inheritedTun(environment);
+    if (tunFd === undefined) throw new Error(why);
+    const { name, signals } = (await import('../platform/inherited.ts')).describeFd(tunFd, tunOwner);
+    const detail = `none, so inherited-fd: ${name}, descriptor ${tunFd} ${signals ? 'signals' : 'blocks'}`;
+    const repair = signals ? '' : 'one that signals is faster, and ends with status 0: firmware/launcher';
+    return { name: 'ffi', ok: true, detail, repair };
+  } catch (error) {
+    const repair = 'use Node 26, place koffi beside the bundle, or start through firmware/launcher';
+    return { name: 'ffi', ok: false, detail: errorText(error), repair };
+  }
+}
+
 async function probeMachine(): Promise<Finding[]> {
   let libc: Libc;
   try {
@@ -155,12 +174,12 @@ async function probeMachine(): Promise<Finding[]> {
     libc = new Libc(ffi, new Arena(memory.buffer));
   } catch (error) {
     return [
-      {
-        name: 'ffi',
-        ok: false,
-        detail: errorText(error),
-        repair: 'use Node 26, or place koffi beside the bundle',
-      },
+      await probeInherited(process.env, errorText(error)),
+      probeSimd(),
+      probeDigests(),
+      probeMtu(),
+      probeNetAdmin(),
+      probeForwarding(),
     ];
   }
   return [

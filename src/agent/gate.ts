@@ -23,7 +23,7 @@ import type {
 } from './messages.ts';
 import { formatAddress, formatEndpoint, parseAddress } from '../util/inet.ts';
 import type { Session, Sessions } from './session.ts';
-import type { Sockets } from './sockets.ts';
+import type { Sockets } from './wires.ts';
 
 const EADDRINUSE = 98;
 const EINVAL = 22;

@@ -5,7 +5,8 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { PlainError } from '../util/errors.ts';
 import { Arena } from '../util/arena.ts';
-import { loadFfi, type FfiName } from '../platform/ffi/ffi.ts';
+import type { FfiName } from '../platform/ffi/ffi.ts';
+import { findRoute, type RouteName } from '../platform/ffi/route.ts';
 import { Wake } from '../platform/poll.ts';
 import { Libc } from '../platform/libc.ts';
 import { trimMemory } from '../platform/trim.ts';
@@ -22,9 +23,11 @@ export interface DataplaneOptions {
   readonly tunDevice?: string;
   /** An already opened TUN, instead of `tunDevice`. */
   readonly tunFd?: number;
+  /** The process that `tunFd` was set up to signal, if any (platform/inherited.ts). */
+  readonly tunOwner?: number;
   /** Kernel offloads (vnet header, UDP GSO and GRO); `off` is for odd kernels and for tests. */
   readonly offload?: 'auto' | 'off';
-  readonly ffi?: FfiName | 'auto';
+  readonly ffi?: RouteName | 'auto';
   /** AEAD back end: `auto` measures; a name forces one (tests, odd machines). */
   readonly crypto?: string;
   /** Set the link up at start instead of following whoever does it (`ip link set up`, wg-quick). */
@@ -36,7 +39,7 @@ export interface DataplaneOptions {
 /** What the worker is born with. */
 export interface DataplaneSeed {
   readonly sallyportDataplane: true;
-  readonly options: DataplaneOptions;
+  readonly options: DataplaneOptions & { readonly ffi: FfiName };
   readonly port: MessagePort;
   readonly wakeFd: number;
 }
@@ -145,16 +148,19 @@ function plain(options: DataplaneOptions): DataplaneOptions {
   return Object.fromEntries(known.map(name => [name, options[name]])) as unknown as DataplaneOptions;
 }
 
-/** Opens the TUN and starts the worker; rejects with one clear line when it cannot. */
-export async function startDataplane(options: DataplaneOptions): Promise<DataplaneLink> {
-  const ffi = await loadFfi(options.ffi);
+/** Opens the TUN and starts the worker, or without FFI the plane of this thread; rejects with one clear line when it cannot. */
+export async function startDataplane(
+  options: DataplaneOptions,
+): Promise<Dataplane & { readonly ready: DataplaneReady }> {
+  const ffi = await findRoute(options.ffi, options.tunFd);
+  if (ffi === null) return (await import('./inherited.ts')).startInherited(options);
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
   const libc = new Libc(ffi, new Arena(memory.buffer));
   const wake = new Wake(libc);
   const { port1, port2 } = new MessageChannel();
   const seed: DataplaneSeed = {
     sallyportDataplane: true,
-    options: plain(options),
+    options: { ...plain(options), ffi: ffi.name },
     port: port2,
     wakeFd: wake.fd,
   };

@@ -9,15 +9,13 @@ import type { Segmenter } from '../datapath/segment.ts';
 import type { Coalescer } from '../datapath/coalesce.ts';
 import type { Unreachable } from '../datapath/unreachable.ts';
 import type { Arena } from '../util/arena.ts';
-import type { Tun } from '../platform/tun.ts';
-import type { ReceiveSlot, Udp } from '../platform/udp.ts';
 import type { Device } from '../wireguard/device.ts';
 import type { Endpoint } from '../wireguard/endpoint.ts';
 import type { Keypair } from '../wireguard/keypair.ts';
 import type { Outbox } from '../wireguard/effects.ts';
 import type { Peer } from '../wireguard/peer.ts';
 import type { Counters } from './counters.ts';
-import type { Sockets } from './sockets.ts';
+import type { Slot, Sockets, Tun, Udp } from './wires.ts';
 
 const EAGAIN = 11;
 const EBADFD = 77;
@@ -35,7 +33,7 @@ export interface LoopParts {
   readonly device: Device;
   readonly tun: Tun;
   readonly sockets: Sockets;
-  readonly slot: ReceiveSlot;
+  readonly slot: Slot;
   readonly batch: SendBatch;
   readonly segmenter: Segmenter;
   readonly coalescer: Coalescer;
@@ -49,7 +47,7 @@ export class Loop {
   readonly #device: Device;
   readonly #tun: Tun;
   readonly #sockets: Sockets;
-  readonly #slot: ReceiveSlot;
+  readonly #slot: Slot;
   readonly #batch: SendBatch;
   readonly #segmenter: Segmenter;
   readonly #coalescer: Coalescer;

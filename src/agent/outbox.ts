@@ -5,7 +5,7 @@ import type { DeviceEvent, Outbox } from '../wireguard/effects.ts';
 import type { Endpoint } from '../wireguard/endpoint.ts';
 import type { Peer } from '../wireguard/peer.ts';
 import type { Counters } from './counters.ts';
-import type { Sockets } from './sockets.ts';
+import type { Sockets } from './wires.ts';
 
 /** Handshake messages travel as AF41 (kernel's HANDSHAKE_DSCP), cookies and data as best effort (D9). */
 const handshakeTos = 0x88;

@@ -60,7 +60,7 @@ export interface AgentSettings {
   readonly ubus: string;
   readonly tun_device: string;
   readonly offload: 'auto' | 'off';
-  readonly ffi: 'auto' | 'node:ffi' | 'koffi' | 'deno';
+  readonly ffi: 'auto' | 'node:ffi' | 'koffi' | 'deno' | 'inherited-fd';
   readonly crypto: string;
 }
 
@@ -252,7 +252,7 @@ export const agentOptions: { readonly [N in OptionName]: Option<AgentSettings[N]
     fixed: true,
   },
   ffi: {
-    form: choice('auto', 'node:ffi', 'koffi', 'deno'),
+    form: choice('auto', 'node:ffi', 'koffi', 'deno', 'inherited-fd'),
     fallback: 'auto',
     about: 'how system calls are reached',
     example: '"auto"',

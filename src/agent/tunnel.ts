@@ -6,6 +6,7 @@ import { spawn, type StdioOptions } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { createLog, type Log, type LogOptions } from '../control/log.ts';
 import { errorText, PlainError, usageError } from '../util/errors.ts';
+import { inheritedFd, inheritedTun, type RouteName, routeNames } from '../platform/ffi/route.ts';
 import { type DataplaneOptions, startDataplane } from './link.ts';
 import type { Dataplane, Link } from './messages.ts';
 import { Uapi } from './uapi.ts';
@@ -70,8 +71,10 @@ export interface TunnelArguments {
   readonly uapiDirectory?: string;
   readonly tunDevice?: string;
   readonly tunFd?: number;
+  readonly tunOwner?: number;
   readonly uapiFd?: number;
-  /** SALLYPORT_OFFLOAD and SALLYPORT_CRYPTO, as for the agent. */
+  /** SALLYPORT_FFI, SALLYPORT_OFFLOAD and SALLYPORT_CRYPTO, as for the agent. */
+  readonly ffi?: RouteName | 'auto';
   readonly offload?: 'auto' | 'off';
   readonly crypto?: string;
 }
@@ -119,7 +122,9 @@ export function parseTunnelArguments(
   if (offload !== undefined && offload !== 'auto' && offload !== 'off')
     throw usageError('offload', `SALLYPORT_OFFLOAD='${offload}': expected auto or off`);
   const crypto = environment['SALLYPORT_CRYPTO'];
-  const tunFd = inheritedFd(environment, 'WG_TUN_FD');
+  const ffi = environment['SALLYPORT_FFI'];
+  if (ffi !== undefined && ffi !== 'auto' && !isRoute(ffi))
+    throw usageError('ffi', `SALLYPORT_FFI='${ffi}': expected auto or one of ${routeNames.join(', ')}`);
   const uapiFd = inheritedFd(environment, 'WG_UAPI_FD');
   return {
     ifname,
@@ -129,7 +134,8 @@ export function parseTunnelArguments(
     ...paths,
     ...(offload !== undefined && { offload }),
     ...(crypto !== undefined && { crypto }),
-    ...(tunFd !== null && { tunFd }),
+    ...(ffi !== undefined && { ffi }),
+    ...inheritedTun(environment),
     ...(uapiFd !== null && { uapiFd }),
   };
 }
@@ -147,13 +153,8 @@ export function checkIfname(name: string): void {
   );
 }
 
-function inheritedFd(environment: Readonly<Record<string, string | undefined>>, name: string): number | null {
-  const text = environment[name];
-  if (text === undefined || text === '') return null;
-  if (!/^[0-9]{1,9}$/.test(text)) {
-    throw usageError('fd', `${name}='${text}': expected the number of an open file descriptor`);
-  }
-  return Number(text);
+function isRoute(name: string): name is RouteName {
+  return (routeNames as readonly string[]).includes(name);
 }
 
 /** What `run` touches of its process; replaced in tests. */

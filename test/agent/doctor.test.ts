@@ -8,6 +8,7 @@ import {
   probeConfiguration,
   probeCore,
   probeDirectory,
+  probeInherited,
   probeRuntime,
   run,
 } from '../../src/agent/doctor.ts';
@@ -51,6 +52,19 @@ t.test('a configuration by name', async t => {
     findings: [{}, {}, { name: 'config', ok: false, detail: /cannot be read/ }],
   });
   await t.rejects(run(['--config'], io), { message: /unexpected '--config'/ });
+});
+
+t.test('without FFI', async t => {
+  t.match(await probeInherited({}, 'no way to call libc'), {
+    name: 'ffi',
+    ok: false,
+    detail: 'no way to call libc',
+    repair: /start through firmware\/launcher/,
+  });
+  t.match(await probeInherited({ WG_TUN_FD: '0' }, 'none'), {
+    ok: false,
+    detail: /descriptor 0 .* is no TUN/,
+  });
 });
 
 t.test('runtimes', async t => {

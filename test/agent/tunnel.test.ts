@@ -40,6 +40,8 @@ t.test('arguments and environment of wireguard-go', async t => {
     uapiFd: 6,
   });
   t.match(parseTunnelArguments(['wg0'], { LOG_LEVEL: 'nonsense' }), { logLevel: 'error' });
+  const launched = { SALLYPORT_FFI: 'inherited-fd', WG_TUN_FD: '3', WG_TUN_PID: '7' };
+  t.match(parseTunnelArguments(['wg0'], launched), { ffi: 'inherited-fd', tunFd: 3, tunOwner: 7 });
 });
 
 t.test('bad arguments: one line, exit status 2', async t => {
@@ -52,6 +54,7 @@ t.test('bad arguments: one line, exit status 2', async t => {
   bad(['a', '--log-level'], {}, /expected one of verbose/);
   bad(['a', '--log-level', 'loud'], {}, /--log-level loud/);
   bad(['a'], { WG_TUN_FD: '-3' }, /WG_TUN_FD='-3'/);
+  bad(['a'], { SALLYPORT_FFI: 'ctypes' }, /SALLYPORT_FFI='ctypes': expected auto or one of .*inherited-fd/);
   for (const name of ['', 'a/b', 'a b', '.', '..', 'a:1', 'sixteencharacter', 'ünderächtig-ein'])
     t.throws(() => checkIfname(name), { code: 'ifname' }, name);
   checkIfname('fifteencharacte');
