@@ -5,28 +5,15 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connect } from 'node:net';
 import t from 'tap';
-import { fromBase64, toHex } from '../../src/util/bytes.ts';
 import { Lab, type Namespace, run, type Running, until, whyNoLab } from '../fixtures/netns.ts';
 import { agentBundle, newKeys, node26, plan } from '../fixtures/tunnels.ts';
+import { hexKey, uapi } from '../fixtures/uapi.ts';
 
 const uid = 65534;
 const skip =
   whyNoLab('setpriv', 'mknod') ??
   (existsSync(agentBundle) ? false : 'dist/agent.mjs is missing: run npm run build');
-
-const hex = (base64: string): string => toHex(fromBase64(base64)!);
-
-/** One UAPI request; the answer. `wg` only knows /var/run/wireguard, which this user may not write. */
-function uapi(path: string, text: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let answer = '';
-    const socket = connect(path, () => socket.end(`${text}\n`));
-    socket.setEncoding('utf8').on('data', chunk => (answer += chunk));
-    socket.on('error', reject).on('close', () => resolve(answer));
-  });
-}
 
 t.test('an owned TUN, no rights', { skip }, async t => {
   const lab = new Lab('spown');
@@ -76,10 +63,10 @@ t.test('an owned TUN, no rights', { skip }, async t => {
       started.socket,
       [
         'set=1',
-        `private_key=${hex(keys[side].privateKey)}`,
+        `private_key=${hexKey(keys[side].privateKey)}`,
         `listen_port=${plan[side].port}`,
-        `public_key=${hex(keys[other].publicKey)}`,
-        `preshared_key=${hex(psk)}`,
+        `public_key=${hexKey(keys[other].publicKey)}`,
+        `preshared_key=${hexKey(psk)}`,
         `endpoint=${plan[other].outer4}:${plan[other].port}`,
         `allowed_ip=${plan[other].inner4}/32`,
         '',
