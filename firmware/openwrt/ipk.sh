@@ -35,7 +35,7 @@ archive() { # DIRECTORY FILE: names begin with ./, as opkg expects
 modes() {
 	find "$1" -type d -exec chmod 0755 {} +
 	find "$1" -type f -exec chmod 0644 {} +
-	for file in etc/init.d/* etc/uci-defaults/* etc/hotplug.d/*/* lib/netifd/proto/*.sh usr/lib/sallyport/agent.mjs; do
+	for file in etc/init.d/* etc/uci-defaults/* etc/hotplug.d/*/* lib/netifd/proto/*.sh usr/lib/sallyport/*; do
 		for path in "$1"/$file; do [ ! -f "$path" ] || chmod 0755 "$path"; done
 	done
 	[ ! -f "$1/etc/config/sallyport" ] || chmod 0600 "$1/etc/config/sallyport"
@@ -89,6 +89,7 @@ mkdir -p "$work/sallyport/data" "$work/luci-app-sallyport/data/www"
 cp -R "$here/sallyport/root/." "$work/sallyport/data/"
 mkdir -p "$work/sallyport/data/etc/sallyport" "$work/sallyport/data/usr/lib/sallyport" "$work/sallyport/data/usr/bin"
 cp "$bundle" "$work/sallyport/data/usr/lib/sallyport/agent.mjs"
+cp "$top/firmware/launcher/tun-launch" "$work/sallyport/data/usr/lib/sallyport/tun-launch"
 ln -s ../lib/sallyport/agent.mjs "$work/sallyport/data/usr/bin/sallyport"
 package sallyport net 'libc, kmod-tun, ca-bundle, ip-tiny, resolveip, node' \
 	'WireGuard gateway that asks for a second factor'

@@ -103,6 +103,30 @@ t.test('addresses from Core: the one capability', { skip }, async t => {
   t.notOk(has('procd_append_param env SALLYPORT_CONFIGURE_LINK=0'));
 });
 
+t.test('no FFI: the launcher opens the TUN, as the user it belongs to', { skip }, async t => {
+  const uci = (router: Router): string =>
+    gateway(router, "\toption ffi 'inherited-fd'\n\tlist addresses '10.77.0.1/24'");
+  const { has, calls, router, status, stderr } = start(t, uci, { env: { SALLYPORT_PERL: '/bin/sh' } });
+  t.equal(status, 0, stderr);
+  t.ok(has('ip tuntap add dev wg0 mode tun user sallyport group sallyport'));
+  const launcher = `/usr/lib/sallyport/tun-launch -d ${router.path('tun')} wg0`;
+  t.ok(
+    has(
+      `procd_set_param command ${launcher} ${router.path('bin/node')} --max-old-space-size=64 /usr/lib/sallyport/agent.mjs agent --uci ${router.path('run/main')}/config --section main`,
+    ),
+  );
+  t.ok(has('procd_set_param user sallyport'));
+  t.ok(has('procd_append_param env SALLYPORT_CONFIGURE_LINK=0'));
+  t.notOk(calls.some(call => call.startsWith('procd_add_jail')));
+  t.match(loadConfig({ args: ['--uci', router.path('run/main/config'), '--section', 'main'], environment: {} }), {
+    ffi: 'inherited-fd',
+  });
+
+  const without = start(t, uci, { env: { SALLYPORT_PERL: '/nowhere/perl' } });
+  t.ok(without.has(/^logger .*install the package perl/));
+  t.notOk(without.has(/^procd_set_param command/));
+});
+
 t.test('without ujail there is no capability to give: said, and started all the same', { skip }, async t => {
   const { has } = start(t, router => gateway(router), { ujail: false });
   t.ok(has(/^logger .*add 'list addresses', or install procd-ujail/));

@@ -64,6 +64,7 @@ t.test('sallyport', { skip }, async t => {
       '-rw-r--r-- 0/0 ./lib/upgrade/keep.d/sallyport',
       'lrwxrwxrwx 0/0 ./usr/bin/sallyport -> ../lib/sallyport/agent.mjs',
       '-rwxr-xr-x 0/0 ./usr/lib/sallyport/agent.mjs',
+      '-rwxr-xr-x 0/0 ./usr/lib/sallyport/tun-launch',
       '-rw-r--r-- 0/0 ./usr/share/acl.d/sallyport.json',
     ],
   );
