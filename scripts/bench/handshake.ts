@@ -18,7 +18,11 @@ function publicOf(privateKey: Uint8Array): string {
   return createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-32).toString('base64');
 }
 
-export async function handshakes(implementation: Implementation, results: Results, seconds: number): Promise<void> {
+export async function handshakes(
+  implementation: Implementation,
+  results: Results,
+  seconds: number,
+): Promise<void> {
   const lab = new Lab('bch-');
   const files = scratch();
   try {
@@ -28,7 +32,9 @@ export async function handshakes(implementation: Implementation, results: Result
     const responder = await Tunnel.start(lab, implementation, b, plan.b.port);
     responder.up([`${plan.b.inner4}/24`]);
     const flock = Array.from({ length: flockSize }, () => randomBytes(32));
-    const peers = flock.map((key, i) => `[Peer]\nPublicKey = ${publicOf(key)}\nAllowedIPs = 10.200.${i >> 8}.${i & 255}/32\n`);
+    const peers = flock.map(
+      (key, i) => `[Peer]\nPublicKey = ${publicOf(key)}\nAllowedIPs = 10.200.${i >> 8}.${i & 255}/32\n`,
+    );
     wg('addconf', responder.ifname, files.write('flock.conf', peers.join('')));
     const before = cpuSeconds(responder.process.pid);
     const initiator = a.start(
@@ -36,10 +42,17 @@ export async function handshakes(implementation: Implementation, results: Result
       [program, plan.b.outer4, `${plan.b.port}`, responder.keys.publicKey, `${seconds}`, '16'],
       { input: true },
     );
-    initiator.child.stdin!.end(flock.map((key, i) => `${key.toString('base64')} ${sources[i % sources.length]}`).join('\n'));
+    initiator.child.stdin!.end(
+      flock.map((key, i) => `${key.toString('base64')} ${sources[i % sources.length]}`).join('\n'),
+    );
     await initiator.ended;
     const used = cpuSeconds(responder.process.pid) - before;
-    const counted = JSON.parse(initiator.stdout || '{}') as { sent: number; answered: number; cookies: number; seconds: number };
+    const counted = JSON.parse(initiator.stdout || '{}') as {
+      sent: number;
+      answered: number;
+      cookies: number;
+      seconds: number;
+    };
     if (counted.answered === undefined) throw new Error(`initiator: ${initiator.stderr}`);
     const { name } = implementation;
     const section = 'handshake';
@@ -52,7 +65,9 @@ export async function handshakes(implementation: Implementation, results: Result
         (used * 1000) / counted.answered,
       );
     if (counted.cookies > 0)
-      results.note(`handshake: ${name} sent ${counted.cookies} cookie replies for ${counted.sent} initiations`);
+      results.note(
+        `handshake: ${name} sent ${counted.cookies} cookie replies for ${counted.sent} initiations`,
+      );
   } finally {
     files.done();
     await lab.close();

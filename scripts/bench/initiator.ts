@@ -6,7 +6,14 @@
 //   initiator.ts ADDRESS PORT RESPONDER-PUBLIC-KEY SECONDS WINDOW    on stdin one line each: private key, source address
 // Prints JSON: { sent, answered, cookies, seconds }.
 
-import { createCipheriv, createHash, createHmac, createPrivateKey, createPublicKey, diffieHellman } from 'node:crypto';
+import {
+  createCipheriv,
+  createHash,
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  diffieHellman,
+} from 'node:crypto';
 import { generateKeyPairSync } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { createSocket } from 'node:dgram';
@@ -53,7 +60,8 @@ const publicFrom = (raw: Uint8Array): KeyObject =>
     format: 'der',
     type: 'spki',
   });
-const rawPublic = (key: KeyObject): Buffer => createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-32);
+const rawPublic = (key: KeyObject): Buffer =>
+  createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-32);
 
 const responderRaw = Buffer.from(responder, 'base64');
 const responderKey = publicFrom(responderRaw);
@@ -89,12 +97,22 @@ const flock: Initiator[] = readFileSync(0, 'utf8')
     const [, keySs] = kdf2(afterEs, diffieHellman({ privateKey: key, publicKey: responderKey }));
     const socket = createSocket('udp4').bind(0, source);
     const hashS = hash(hashE, sealedStatic);
-    return { index, sealedStatic, hashS, keySs, socket, cookie: null, lastMac1: new Uint8Array(16), lastSent: 0 };
+    return {
+      index,
+      sealedStatic,
+      hashS,
+      keySs,
+      socket,
+      cookie: null,
+      lastMac1: new Uint8Array(16),
+      lastSent: 0,
+    };
   });
 
 function takeCookie(to: Initiator, reply: Buffer): void {
   const fresh = new Uint8Array(16);
-  if (xchachaOpen(fresh, cookieKey, reply.subarray(8, 32), reply.subarray(32, 64), to.lastMac1)) to.cookie = fresh;
+  if (xchachaOpen(fresh, cookieKey, reply.subarray(8, 32), reply.subarray(32, 64), to.lastMac1))
+    to.cookie = fresh;
 }
 
 let nanos = 0n;

@@ -41,7 +41,11 @@ export async function startup(implementation: Implementation, results: Results):
       await sleep(1);
     }
     const ms = performance.now() - started;
-    results.add({ section: 'startup', metric: 'until UAPI answers', unit: 'ms', better: 'less' }, implementation.name, ms);
+    results.add(
+      { section: 'startup', metric: 'until UAPI answers', unit: 'ms', better: 'less' },
+      implementation.name,
+      ms,
+    );
   } finally {
     await lab.close();
   }
@@ -57,7 +61,11 @@ export function manyPeers(count: number): string {
   return text;
 }
 
-export async function footprint(implementation: Implementation, results: Results, counts: readonly number[]): Promise<void> {
+export async function footprint(
+  implementation: Implementation,
+  results: Results,
+  counts: readonly number[],
+): Promise<void> {
   const lab = new Lab('bch-');
   const files = scratch();
   try {

@@ -20,18 +20,28 @@ const number = (value: number): string => {
   return value.toFixed(digits);
 };
 const spread = (series: Series): string =>
-  series.values.length < 2 ? '' : `${number(Math.min(...series.values))}–${number(Math.max(...series.values))}`;
+  series.values.length < 2
+    ? ''
+    : `${number(Math.min(...series.values))}–${number(Math.max(...series.values))}`;
 const ratio = (value: number): string => (Number.isFinite(value) ? `×${value.toFixed(2)}` : '');
 
 export function table(results: Results, reference: string): string {
   let text = '';
   let section = '';
   for (const { metric, series } of results.groups()) {
-    if (metric.section !== section) text += `\n── ${(section = metric.section)} ${'─'.repeat(90 - section.length)}\n`;
+    if (metric.section !== section)
+      text += `\n── ${(section = metric.section)} ${'─'.repeat(90 - section.length)}\n`;
     text += `${metric.metric} [${metric.unit}, ${metric.better} is better]\n`;
     for (const one of series) {
-      const against = pairedRatio(one, series.find(other => other.candidate === reference));
-      const cells = [one.candidate.padEnd(34), number(median(one.values)).padStart(9), spread(one).padStart(17)];
+      const against = pairedRatio(
+        one,
+        series.find(other => other.candidate === reference),
+      );
+      const cells = [
+        one.candidate.padEnd(34),
+        number(median(one.values)).padStart(9),
+        spread(one).padStart(17),
+      ];
       text += `    ${cells.join(' ')} ${ratio(against).padStart(8)}\n`;
     }
   }
@@ -49,12 +59,19 @@ function plot(series: readonly Series[], reference: string): string {
   const rows = series.map((one, i) => {
     const y = i * row + 4;
     const middle = median(one.values);
-    const colour = one.candidate.startsWith('sallyport') ? '#2a6fdb' : one.candidate === 'veth' ? '#b9b9b9' : '#e0a458';
+    const colour = one.candidate.startsWith('sallyport')
+      ? '#2a6fdb'
+      : one.candidate === 'veth'
+        ? '#b9b9b9'
+        : '#e0a458';
     const dots = one.values
       .filter(Number.isFinite)
       .map(value => `<circle cx="${x(value).toFixed(1)}" cy="${y + 9}" r="2.4"/>`)
       .join('');
-    const against = pairedRatio(one, series.find(other => other.candidate === reference));
+    const against = pairedRatio(
+      one,
+      series.find(other => other.candidate === reference),
+    );
     return `<text x="${left - 8}" y="${y + 13}" text-anchor="end">${escape(one.candidate)}</text>
 <rect x="${left}" y="${y}" width="${Number.isFinite(middle) ? (x(middle) - left).toFixed(1) : 0}" height="18" fill="${colour}"/>
 <g fill="#0008">${dots}</g>

@@ -24,7 +24,8 @@ export async function revoke(candidate: Candidate, results: Results): Promise<vo
     const returned = performance.timeOrigin + performance.now();
     await receiver.ended;
     const arrivals = JSON.parse(receiver.stdout.slice(receiver.stdout.indexOf('['))) as number[];
-    if (arrivals.length < 100) throw new Error(`${candidate.name}: only ${arrivals.length} datagrams arrived`);
+    if (arrivals.length < 100)
+      throw new Error(`${candidate.name}: only ${arrivals.length} datagrams arrived`);
     const last = arrivals.at(-1)!;
     const add = (metric: string, value: number): void =>
       results.add({ section: 'revoke', metric, unit: 'ms', better: 'less' }, candidate.name, value);

@@ -7,14 +7,20 @@ import { iperf } from './iperf.ts';
 import { manyPeers } from './process.ts';
 import type { Results } from './results.ts';
 
-export async function scale(candidate: Candidate, results: Results, seconds: number, counts: readonly number[]): Promise<void> {
+export async function scale(
+  candidate: Candidate,
+  results: Results,
+  seconds: number,
+  counts: readonly number[],
+): Promise<void> {
   const bed = await Bed.build(candidate);
   const files = scratch();
   try {
     if (bed.left === null) return;
     let present = 1;
     for (const count of counts) {
-      if (count > present) wg('addconf', bed.left.ifname, files.write(`${count}.conf`, manyPeers(count - present)));
+      if (count > present)
+        wg('addconf', bed.left.ifname, files.write(`${count}.conf`, manyPeers(count - present)));
       present = count;
       const flow = await iperf(bed, ['-P', '4'], seconds);
       results.add(

@@ -18,8 +18,11 @@ if (mode === 'send') {
   const arrivals: number[] = [];
   socket.on('message', () => arrivals.push(performance.timeOrigin + performance.now()));
   socket.bind(Number(port), address, () => process.stdout.write('ready\n'));
-  setTimeout(() => {
-    socket.close();
-    process.stdout.write(`${JSON.stringify(arrivals)}\n`);
-  }, Number(seconds) * 1000);
+  setTimeout(
+    () => {
+      socket.close();
+      process.stdout.write(`${JSON.stringify(arrivals)}\n`);
+    },
+    Number(seconds) * 1000,
+  );
 }
