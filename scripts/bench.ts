@@ -14,14 +14,25 @@ import type { Candidate } from './bench/bed.ts';
 import { handshakes } from './bench/handshake.ts';
 import { latency } from './bench/latency.ts';
 import { footprint, idle, loaded, startup } from './bench/process.ts';
+import { udp } from './bench/ramp.ts';
 import { html, json, table } from './bench/report.ts';
 import type { Setting } from './bench/report.ts';
 import { Results } from './bench/results.ts';
 import { revoke } from './bench/revoke.ts';
 import { scale } from './bench/scale.ts';
-import { tcp, udp } from './bench/throughput.ts';
+import { tcp } from './bench/throughput.ts';
 
-const sections = ['tcp', 'udp', 'latency', 'handshake', 'idle', 'memory', 'scale', 'revoke', 'startup'];
+const sections = [
+  'tcp',
+  'udp',
+  'latency',
+  'handshake',
+  'idle',
+  'memory',
+  'scale',
+  'revoke',
+  'startup',
+];
 
 function usage(message: string): never {
   process.stderr.write(`bench: ${message}\n`);
@@ -139,7 +150,9 @@ await onEach('startup', implementations, pairs, one => startup(one, results));
 await onBeds('idle', symmetric, few, bed => idle(bed, results, options.quick ? 5 : 10));
 await onBeds('latency', [ceiling, ...symmetric], few, bed => latency(bed, results));
 await onBeds('tcp', [ceiling, ...symmetric, ...gateway], pairs, bed => tcp(bed, results, seconds, streams));
-await onBeds('udp', symmetric, options.quick ? 1 : few, bed => udp(bed, results, 2, [64, 512, 1340]));
+await onBeds('udp', [ceiling, ...symmetric], options.quick ? 1 : few, bed =>
+  udp(bed, results, Math.min(seconds, 2), [64, 512, 1340]),
+);
 await onEach('handshake', implementations, few, one => handshakes(one, results, 3));
 await onEach('memory', implementations, 1, one =>
   footprint(one, results, options.quick ? [1000] : [1000, 10_000]),

@@ -8,35 +8,45 @@ export interface Flow {
   readonly bytes: number;
   readonly seconds: number;
   readonly cpu: Cpu;
-  /** UDP only. */
-  readonly lostRatio: number;
-  readonly packetsPerSecond: number;
 }
 
 interface Sum {
   bits_per_second: number;
   bytes: number;
   seconds: number;
-  lost_packets?: number;
-  packets?: number;
 }
 interface Report {
   error?: string;
-  end: { sum_received?: Sum; sum?: Sum };
+  end: { sum_received?: Sum };
 }
 
 let port = 5200;
 
-/** The client sits at A; `reverse` lets the data flow from B to A. Everything but TCP's first second counts. */
-export async function iperf(bed: Bed, args: readonly string[], seconds: number, reverse = false): Promise<Flow> {
+/** TCP from A to B, `reverse` from B to A. Everything but the first second counts. */
+export async function iperf(
+  bed: Bed,
+  args: readonly string[],
+  seconds: number,
+  reverse = false,
+): Promise<Flow> {
   port = port >= 5900 ? 5201 : port + 1;
   const server = bed.b.start('iperf3', ['-s', '-1', '-B', bed.addressB, '-p', `${port}`]);
   await sleep(150);
-  const udp = args.includes('-u');
   const before = bed.cpu();
   const client = bed.a.start('iperf3', [
-    ...['-c', bed.addressB, '-p', `${port}`, '-t', `${seconds}`, '-J', '--get-server-output', '--connect-timeout', '3000'],
-    ...(udp ? [] : ['-O', '1']),
+    ...[
+      '-c',
+      bed.addressB,
+      '-p',
+      `${port}`,
+      '-t',
+      `${seconds}`,
+      '-J',
+      '--get-server-output',
+      '--connect-timeout',
+      '3000',
+    ],
+    ...['-O', '1'],
     ...(reverse ? ['-R'] : []),
     ...args,
   ]);
@@ -52,18 +62,14 @@ export async function iperf(bed: Bed, args: readonly string[], seconds: number, 
     throw new Error(`${bed.candidate.name}: iperf3 said ${(client.stdout + client.stderr).slice(0, 200)}`);
   }
   if (report.error !== undefined) throw new Error(`${bed.candidate.name}: iperf3: ${report.error}`);
-  const sum = udp ? report.end.sum : report.end.sum_received;
+  const sum = report.end.sum_received;
   if (sum === undefined) throw new Error(`${bed.candidate.name}: iperf3 reported no sum`);
-  const lost = sum.lost_packets ?? 0;
-  const packets = sum.packets ?? 0;
   // CPU covers the omitted first second too: scale it to the bytes that were counted.
-  const share = udp ? 1 : seconds / (seconds + 1);
+  const share = seconds / (seconds + 1);
   return {
     gbits: sum.bits_per_second / 1e9,
     bytes: sum.bytes,
     seconds: sum.seconds,
     cpu: { a: (after.a - before.a) * share, b: (after.b - before.b) * share },
-    lostRatio: packets === 0 ? 0 : lost / packets,
-    packetsPerSecond: packets === 0 ? 0 : (packets - lost) / sum.seconds,
   };
 }
