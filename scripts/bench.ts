@@ -11,6 +11,7 @@ import { run, whyNoLab } from '../test/fixtures/netns.ts';
 import type { Implementation } from '../test/fixtures/tunnels.ts';
 import { Bed, found } from './bench/bed.ts';
 import type { Candidate } from './bench/bed.ts';
+import { flood } from './bench/flood.ts';
 import { handshakes } from './bench/handshake.ts';
 import { latency } from './bench/latency.ts';
 import { footprint, idle, loaded, startup } from './bench/process.ts';
@@ -27,6 +28,7 @@ const sections = [
   'udp',
   'latency',
   'handshake',
+  'flood',
   'idle',
   'memory',
   'scale',
@@ -154,6 +156,7 @@ await onBeds('udp', [ceiling, ...symmetric], options.quick ? 1 : few, bed =>
   udp(bed, results, Math.min(seconds, 2), [64, 512, 1340]),
 );
 await onEach('handshake', implementations, few, one => handshakes(one, results, 3));
+await onBeds('flood', symmetric, few, bed => flood(bed, results, Math.max(2, seconds)));
 await onEach('memory', implementations, 1, one =>
   footprint(one, results, options.quick ? [1000] : [1000, 10_000]),
 );

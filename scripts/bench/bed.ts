@@ -24,7 +24,8 @@ export function found(): Map<string, Implementation> {
   if (existsSync(agentBundle)) all.set('sallyport', sallyport());
   const go = first([join(homedir(), 'go/bin/wireguard'), '/usr/local/bin/wireguard-go']);
   if (go !== undefined) all.set('wireguard-go', wireguardGo(go, 'wireguard-go'));
-  if (has('wireguard-go')) all.set('wireguard-go-debian', wireguardGo('/usr/bin/wireguard-go', 'wireguard-go-debian'));
+  if (has('wireguard-go'))
+    all.set('wireguard-go-debian', wireguardGo('/usr/bin/wireguard-go', 'wireguard-go-debian'));
   const boringtun = first([join(homedir(), '.cargo/bin/boringtun-cli'), '/usr/local/bin/boringtun-cli']);
   if (boringtun !== undefined)
     all.set('boringtun', {
@@ -48,11 +49,20 @@ export class Bed {
   /** Addresses to talk to: of the tunnel, or of the cable for the ceiling. */
   readonly addressA: string;
   readonly addressB: string;
+  /** Name of the interface outside, the same in both namespaces. */
+  readonly cable: string;
   readonly #lab: Lab;
 
-  constructor(lab: Lab, candidate: Candidate, a: Namespace, b: Namespace, left: Tunnel | null, right: Tunnel | null) {
+  constructor(
+    lab: Lab,
+    candidate: Candidate,
+    cable: string,
+    [a, b]: readonly [Namespace, Namespace],
+    [left, right]: readonly [Tunnel, Tunnel] | readonly [null, null],
+  ) {
     this.#lab = lab;
     this.candidate = candidate;
+    this.cable = cable;
     this.a = a;
     this.b = b;
     this.left = left;
@@ -66,12 +76,13 @@ export class Bed {
     try {
       if (candidate.left === null || candidate.right === null) {
         const [a, b] = [lab.namespace('a'), lab.namespace('b')];
-        lab.cable(a, b, [`${plan.a.outer4}/24`], [`${plan.b.outer4}/24`]);
-        return new Bed(lab, candidate, a, b, null, null);
+        const cable = lab.cable(a, b, [`${plan.a.outer4}/24`], [`${plan.b.outer4}/24`]);
+        return new Bed(lab, candidate, cable, [a, b], [null, null]);
       }
-      const { a, b } = await connect(lab, candidate.left, candidate.right);
-      const bed = new Bed(lab, candidate, a.namespace, b.namespace, a, b);
-      if (a.namespace.ping(plan.b.inner4, 3) !== 3) throw new Error(`${candidate.name}: no ping through the tunnel`);
+      const { a, b, cable } = await connect(lab, candidate.left, candidate.right);
+      const bed = new Bed(lab, candidate, cable, [a.namespace, b.namespace], [a, b]);
+      if (a.namespace.ping(plan.b.inner4, 3) !== 3)
+        throw new Error(`${candidate.name}: no ping through the tunnel`);
       return bed;
     } catch (error) {
       await lab.close();
@@ -94,7 +105,8 @@ export class Bed {
 /** kB of resident memory now and at its highest. */
 export function memory(process: Running): { rss: number; peak: number } {
   const status = readFileSync(`/proc/${process.pid}/status`, 'utf8');
-  const kb = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? NaN);
+  const kb = (name: string): number =>
+    Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? NaN);
   return { rss: kb('VmRSS'), peak: kb('VmHWM') };
 }
 
