@@ -153,7 +153,7 @@ await onBeds('idle', symmetric, few, bed => idle(bed, results, options.quick ? 5
 await onBeds('latency', [ceiling, ...symmetric], few, bed => latency(bed, results));
 await onBeds('tcp', [ceiling, ...symmetric, ...gateway], pairs, bed => tcp(bed, results, seconds, streams));
 await onBeds('udp', [ceiling, ...symmetric], options.quick ? 1 : few, bed =>
-  udp(bed, results, Math.min(seconds, 2), [64, 512, 1340]),
+  udp(bed, results, [64, 512, 1340]),
 );
 await onEach('handshake', implementations, few, one => handshakes(one, results, 3));
 await onBeds('flood', symmetric, few, bed => flood(bed, results, Math.max(2, seconds)));

@@ -8,6 +8,9 @@ import type { Results } from './results.ts';
 
 const lossLimit = 0.001;
 const probeSeconds = 0.5;
+const confirmSeconds = 1;
+/** Datagrams per second below which a tunnel carries nothing worth a number. */
+const lowest = 100;
 /** The bracket is narrow enough. */
 const resolution = 1.06;
 /** A loss so small may be somebody else's moment on the processor: worth a second look. */
@@ -62,7 +65,7 @@ class Line {
 }
 
 /** Datagrams per second. */
-async function highest(line: Line, bytes: number, seconds: number): Promise<number> {
+async function highest(line: Line, bytes: number): Promise<number> {
   const carries = async (rate: number): Promise<boolean> => {
     const run = await line.run(bytes, rate, probeSeconds);
     return run.ok || (run.near && (await line.run(bytes, rate, probeSeconds)).ok);
@@ -74,34 +77,27 @@ async function highest(line: Line, bytes: number, seconds: number): Promise<numb
   while (low === 0 || high > low * resolution) {
     if (await carries(rate)) low = rate;
     else high = rate;
-    if (high < 100) return 0;
+    if (high < lowest) return 0;
     rate = high === Infinity ? low * step : low === 0 ? high / step : Math.sqrt(low * high);
   }
-  // Short runs flatter; a longer one decides, and steps down until it holds.
-  for (;;) {
-    for (let chance = 0; chance < 2; chance++) {
-      const run = await line.run(bytes, low, seconds);
-      if (run.ok) return run.rate;
-      if (!run.near) break;
-    }
-    low /= resolution;
-    if (low < 100) return 0;
+  // Short runs flatter; a longer one decides, and steps down in growing steps until it holds.
+  for (let down = resolution; low >= lowest; low /= down, down *= down) {
+    const run = await line.run(bytes, low, confirmSeconds);
+    if (run.ok) return run.rate;
+    const again = run.near ? await line.run(bytes, low, confirmSeconds) : run;
+    if (again.ok) return again.rate;
   }
+  return 0;
 }
 
-export async function udp(
-  bed: Bed,
-  results: Results,
-  seconds: number,
-  sizes: readonly number[],
-): Promise<void> {
+export async function udp(bed: Bed, results: Results, sizes: readonly number[]): Promise<void> {
   const line = new Line(bed);
   try {
     await line.ready();
     // Not counted: a tunnel in its first second compiles, allocates and finds its pace, and this is not what is asked.
     await line.run(sizes[0]!, warmUpRate, 1);
     for (const size of sizes) {
-      const rate = await highest(line, size, seconds);
+      const rate = await highest(line, size);
       const add = (metric: string, unit: string, value: number): void =>
         results.add({ section: 'udp', metric, unit, better: 'more' }, bed.candidate.name, value);
       add(`${size} B under 0.1 % loss`, 'Mbit/s', (rate * size * 8) / 1e6);
