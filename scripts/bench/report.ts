@@ -1,6 +1,6 @@
-// The report: a table for the terminal, JSON for machines, and one HTML page with inline plots that needs nothing else.
+// The report for terminals and machines: a table and JSON, with what each series is compared with. The page is page.ts.
 
-import { median, pairedRatio } from './results.ts';
+import { best, median, pairedRatio } from './results.ts';
 import type { Results, Series } from './results.ts';
 
 export interface Setting {
@@ -14,97 +14,81 @@ export interface Setting {
   readonly candidates: Record<string, string>;
 }
 
-const number = (value: number): string => {
+export interface Comparison {
+  /** Ratio to the reference implementation; NaN when there is none. */
+  readonly toReference: number;
+  /** For our own series: the best of the other implementations (both ends the same), and the ratio to it. */
+  readonly bestOther: string;
+  readonly toBestOther: number;
+  /** Share of what the bare cable carried in the same round; NaN where the cable was not measured. */
+  readonly ofCable: number;
+}
+
+export const isOurs = (one: Series): boolean => one.candidate.startsWith('sallyport');
+export const isCable = (one: Series): boolean => one.candidate === 'veth';
+
+/** `group` is all series of the same metric. */
+export function compare(one: Series, group: readonly Series[], setting: Setting): Comparison {
+  const named = (name: string): Series | undefined => group.find(other => other.candidate === name);
+  const others = group.filter(other => !isOurs(other) && Object.hasOwn(setting.candidates, other.candidate));
+  const rival = isOurs(one) ? best(others) : undefined;
+  const cable = isCable(one) || one.better === 'less' ? undefined : group.find(isCable);
+  return {
+    toReference: isCable(one) ? NaN : pairedRatio(one, named(setting.reference)),
+    bestOther: rival?.candidate ?? '',
+    toBestOther: pairedRatio(one, rival),
+    ofCable: pairedRatio(one, cable),
+  };
+}
+
+export const number = (value: number): string => {
   if (!Number.isFinite(value)) return '–';
   const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : Math.abs(value) >= 1 ? 2 : 3;
-  return value.toFixed(digits);
+  return value.toFixed(value === 0 ? 0 : digits);
 };
+export const ratio = (value: number): string => (Number.isFinite(value) ? `×${value.toFixed(2)}` : '');
+export const share = (value: number): string =>
+  Number.isFinite(value) ? `${(value * 100).toFixed(0)} %` : '';
+
 const spread = (series: Series): string =>
   series.values.length < 2
     ? ''
     : `${number(Math.min(...series.values))}–${number(Math.max(...series.values))}`;
-const ratio = (value: number): string => (Number.isFinite(value) ? `×${value.toFixed(2)}` : '');
 
-export function table(results: Results, reference: string): string {
+export function table(results: Results, setting: Setting): string {
   let text = '';
   let section = '';
   for (const { metric, series } of results.groups()) {
-    if (metric.section !== section)
-      text += `\n── ${(section = metric.section)} ${'─'.repeat(90 - section.length)}\n`;
+    if (metric.section !== section) {
+      section = metric.section;
+      text += `\n── ${section} ${'─'.repeat(106 - section.length)}\n`;
+      const titles = [''.padEnd(32), 'median'.padStart(9), 'spread'.padStart(17)];
+      text += `    ${titles.join(' ')}  × reference  of veth  × best other\n`;
+    }
     text += `${metric.metric} [${metric.unit}, ${metric.better} is better]\n`;
     for (const one of series) {
-      const against = pairedRatio(
-        one,
-        series.find(other => other.candidate === reference),
-      );
+      const { toReference, bestOther, toBestOther, ofCable } = compare(one, series, setting);
       const cells = [
-        one.candidate.padEnd(34),
+        one.candidate.padEnd(32),
         number(median(one.values)).padStart(9),
         spread(one).padStart(17),
+        ratio(toReference).padStart(12),
+        share(ofCable).padStart(8),
+        Number.isFinite(toBestOther) ? `${ratio(toBestOther).padStart(8)} ${bestOther}` : '',
       ];
-      text += `    ${cells.join(' ')} ${ratio(against).padStart(8)}\n`;
+      text += `    ${cells.join(' ')}`.trimEnd() + '\n';
     }
   }
-  return `${text}\nmedian, spread, ratio to ${reference} (median over pairs)\n`;
-}
-
-const escape = (text: string): string => text.replace(/[&<>"]/g, c => `&#${c.charCodeAt(0)};`);
-
-/** Horizontal bars with every single run as a dot. */
-function plot(series: readonly Series[], reference: string): string {
-  const [left, width, row] = [230, 420, 24];
-  const top = Math.max(...series.flatMap(one => one.values.filter(Number.isFinite)), 1e-9);
-  const x = (value: number): number => left + (value / top) * width;
-  const height = series.length * row + 6;
-  const rows = series.map((one, i) => {
-    const y = i * row + 4;
-    const middle = median(one.values);
-    const colour = one.candidate.startsWith('sallyport')
-      ? '#2a6fdb'
-      : one.candidate === 'veth'
-        ? '#b9b9b9'
-        : '#e0a458';
-    const dots = one.values
-      .filter(Number.isFinite)
-      .map(value => `<circle cx="${x(value).toFixed(1)}" cy="${y + 9}" r="2.4"/>`)
-      .join('');
-    const against = pairedRatio(
-      one,
-      series.find(other => other.candidate === reference),
-    );
-    return `<text x="${left - 8}" y="${y + 13}" text-anchor="end">${escape(one.candidate)}</text>
-<rect x="${left}" y="${y}" width="${Number.isFinite(middle) ? (x(middle) - left).toFixed(1) : 0}" height="18" fill="${colour}"/>
-<g fill="#0008">${dots}</g>
-<text x="${left + width + 12}" y="${y + 13}">${number(middle)} ${ratio(against)}</text>`;
-  });
-  return `<svg viewBox="0 0 800 ${height}" width="800" height="${height}" role="img">${rows.join('\n')}</svg>`;
-}
-
-export function html(results: Results, setting: Setting): string {
-  let body = '';
-  let section = '';
-  for (const { metric, series } of results.groups()) {
-    if (metric.section !== section) body += `<h2>${escape((section = metric.section))}</h2>\n`;
-    body += `<h3>${escape(metric.metric)} <small>${escape(metric.unit)}, ${metric.better} is better</small></h3>\n`;
-    body += `${plot(series, setting.reference)}\n`;
-  }
-  const facts = [
-    `${setting.date}, Linux ${setting.kernel}, ${setting.cpus} × ${setting.cpu}`,
-    `${setting.pairs} alternating rounds of ${setting.seconds} s; bars are medians, dots single runs, ratios medians over rounds against ${setting.reference}`,
-    ...Object.entries(setting.candidates).map(([name, version]) => `${name}: ${version}`),
-    ...results.notes,
-  ];
-  return `<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Sallyport benchmark</title>
-<style>body{font:15px/1.5 system-ui,sans-serif;max-width:860px;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}
-svg text{font:12px system-ui,sans-serif;fill:#222}h2{border-bottom:1px solid #ccc;margin-top:2rem}h3{margin:.8rem 0 .2rem;font-size:1rem}small{color:#666;font-weight:normal}</style>
-<h1>Sallyport benchmark</h1>
-<ul>${facts.map(fact => `<li>${escape(fact)}</li>`).join('\n')}</ul>
-${body}</html>
-`;
+  return `${text}\nreference: ${setting.reference || 'none'}; ratios and shares are medians over the rounds; best other: the best median among other implementations with themselves at both ends\n`;
 }
 
 export function json(results: Results, setting: Setting): string {
-  const series = results.all().map(one => ({ ...one, median: median(one.values) }));
+  const series = results.groups().flatMap(({ series: group }) =>
+    group.map(one => ({
+      ...one,
+      median: median(one.values),
+      ...compare(one, group, setting),
+    })),
+  );
   return `${JSON.stringify({ setting, series, notes: results.notes }, null, 1)}\n`;
 }

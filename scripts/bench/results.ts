@@ -58,6 +58,14 @@ export class Results {
   }
 }
 
+/** The series with the best median; undefined when none has one. */
+export function best(group: readonly Series[]): Series | undefined {
+  const sorted = group
+    .filter(one => Number.isFinite(median(one.values)))
+    .sort((a, b) => median(a.values) - median(b.values));
+  return sorted.at(sorted[0]?.better === 'more' ? -1 : 0);
+}
+
 /** Median over the pairs of value/reference of the same round; NaN where the rounds do not match. */
 export function pairedRatio(series: Series, reference: Series | undefined): number {
   if (reference === undefined || reference === series) return NaN;

@@ -24,7 +24,12 @@ export async function scale(
       present = count;
       const flow = await iperf(bed, ['-P', '4'], seconds);
       results.add(
-        { section: 'scale', metric: `4 streams, ${count} peers`, unit: 'Gbit/s', better: 'more' },
+        {
+          section: 'scale',
+          metric: `4 streams, ${count} peer${count === 1 ? '' : 's'}`,
+          unit: 'Gbit/s',
+          better: 'more',
+        },
         candidate.name,
         flow.gbits,
       );
