@@ -101,9 +101,11 @@ export function kdf3(
   forgetKey();
 }
 
+const hchachaState = new Int32Array(16);
+
 /** out (32 bytes) = HChaCha20(key, nonce16): the sub-key of draft-irtf-cfrg-xchacha §2.2. */
 export function hchacha20(out: Uint8Array, key: Uint8Array, nonce: Uint8Array): void {
-  const x = new Int32Array(16);
+  const x = hchachaState;
   x[0] = 0x61707865;
   x[1] = 0x3320646e;
   x[2] = 0x79622d32;
