@@ -2,7 +2,7 @@
 // /var/run/wireguard, readable by its owner only; removing the file stops the daemon, as with wireguard-go.
 // Text is `uapiparse.ts`; this file is sockets, order and limits. It never logs a line it read: lines carry keys.
 
-import { chmodSync, lstatSync, mkdirSync, unlinkSync, watch } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, renameSync, rmSync, unlinkSync, watch } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { PlainError } from '../util/errors.ts';
@@ -52,12 +52,18 @@ export class Uapi {
     if (options.fd !== undefined) await uapi.#listen({ fd: options.fd });
     else {
       mkdirSync(dirname(uapi.path), { recursive: true, mode: 0o755 });
-      await uapi.#listen({ path: uapi.path }).catch(async (error: NodeJS.ErrnoException) => {
-        if (error.code !== 'EADDRINUSE') throw error;
-        await removeStale(uapi.path);
-        await uapi.#listen({ path: uapi.path });
-      });
-      chmodSync(uapi.path, 0o600);
+      await refuseServed(uapi.path);
+      // `wg` removes every *.sock that refuses a connection, as one does between bind and listen: it gets its name when it answers.
+      const born = `${uapi.path}.${process.pid}`;
+      rmSync(born, { force: true });
+      await uapi.#listen({ path: born });
+      try {
+        chmodSync(born, 0o600);
+        renameSync(born, uapi.path);
+      } catch (error) {
+        await uapi.close();
+        throw error;
+      }
     }
     uapi.#watch();
     return uapi;
@@ -266,8 +272,9 @@ class Lines {
 }
 
 /** Removes a socket file nobody listens on (a crash left it); a live one is an error. */
-async function removeStale(path: string): Promise<void> {
-  const isLive = await new Promise<boolean>(resolve => {
+/** A socket that nobody answers on is stale, and replaced. */
+async function refuseServed(path: string): Promise<void> {
+  const isServed = await new Promise<boolean>(resolve => {
     const probe = connect(path);
     probe.on('connect', () => {
       probe.destroy();
@@ -275,13 +282,11 @@ async function removeStale(path: string): Promise<void> {
     });
     probe.on('error', () => resolve(false));
   });
-  if (isLive) {
-    throw new PlainError(
-      'uapi-in-use',
-      `${path}: unix socket in use: another process serves this interface; stop it or choose another name`,
-    );
-  }
-  unlinkSync(path);
+  if (!isServed) return;
+  throw new PlainError(
+    'uapi-in-use',
+    `${path}: unix socket in use: another process serves this interface; stop it or choose another name`,
+  );
 }
 
 function inode(path: string): number {

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap';
 import { spawn } from 'node:child_process';
-import { existsSync, lstatSync, unlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, unlinkSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { Uapi, uapiPath } from '../../src/agent/uapi.ts';
@@ -181,6 +181,17 @@ t.test('U1 a stale socket is replaced, a live one is not', async t => {
   });
   t.ok(lstatSync(path).isSocket());
   await third.close();
+});
+
+t.test('`wg show` during the start removed the socket that was bound and did not listen yet', async t => {
+  const directory = shortDirectory(t);
+  const path = join(directory, 'wg7.sock');
+  const born = `${path}.${process.pid}`;
+  // A file that cannot be replaced shows what has happened by then: it listened elsewhere, and cleans up after itself.
+  mkdirSync(join(path, 'x'), { recursive: true });
+  const failed = Uapi.listen({ ifname: 'wg7', link: new FakeLink(), directory, onGone: () => undefined });
+  await t.rejects(failed, new RegExp(`rename '${born}'`));
+  t.notOk(existsSync(born));
 });
 
 t.test('WG_UAPI_FD: an inherited socket', async t => {
