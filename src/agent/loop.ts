@@ -23,10 +23,10 @@ const EINVAL = 22;
 const EIO = 5;
 /** Reads from one source before the others get their turn. */
 const readsPerTurn = 64;
-const receivesPerTurn = 8;
-const dataMessage = 4;
-const headBytes = 16;
-const overheadBytes = 32;
+export const receivesPerTurn = 8;
+export const dataMessage = 4;
+export const headBytes = 16;
+export const overheadBytes = 32;
 
 export interface LoopParts {
   readonly arena: Arena;
@@ -47,15 +47,18 @@ export class Loop {
   readonly #device: Device;
   readonly #tun: Tun;
   readonly #sockets: Sockets;
-  readonly #slot: Slot;
-  readonly #batch: SendBatch;
   readonly #segmenter: Segmenter;
   readonly #coalescer: Coalescer;
   readonly #unreachable: Unreachable;
   readonly #counters: Counters;
   readonly #out: Outbox;
-  /** Whose packets the batch holds. */
-  #batchPeer: Peer | null = null;
+  /** The datagrams at hand. */
+  protected slot: ReceiveSlot;
+  /** The batch that fills, and whose packets it holds. */
+  protected batch: SendBatch;
+  protected batchPeer: Peer | null = null;
+  /** A batch of so many packets does not wait for more. */
+  protected enough: number = Infinity;
   // The run of packets under one key inside a receive batch; timers and roaming happen once per run (R7).
   #run: Keypair | null = null;
   #runIndex = 0;
@@ -68,8 +71,8 @@ export class Loop {
     this.#device = parts.device;
     this.#tun = parts.tun;
     this.#sockets = parts.sockets;
-    this.#slot = parts.slot;
-    this.#batch = parts.batch;
+    this.slot = parts.slot;
+    this.batch = parts.batch;
     this.#segmenter = parts.segmenter;
     this.#coalescer = parts.coalescer;
     this.#unreachable = parts.unreachable;
@@ -80,13 +83,12 @@ export class Loop {
   /** TUN to network until the device has no more, or its turn is over. False when the TUN device is gone. */
   outbound(now: number): boolean {
     const tun = this.#tun;
-    const batch = this.#batch;
     const segmenter = this.#segmenter;
     const head = segmenter.headBytes;
     let alive = true;
     for (let reads = 0; reads < readsPerTurn; reads++) {
-      if (!batch.fits(segmenter.mtu)) this.#flush(now);
-      const at = batch.readAt;
+      if (this.batch.count >= this.enough || !this.batch.fits(segmenter.mtu)) this.flush(now, true);
+      const at = this.batch.readAt;
       const bytes = tun.vnetHeader
         ? tun.readSplit(at, head, segmenter.spillAt + head, segmenter.spillBytes - head)
         : tun.readSplit(
@@ -118,38 +120,56 @@ export class Loop {
         this.#refuse(now);
         continue;
       }
-      if (peer !== this.#batchPeer) {
-        if (batch.count > 0) this.#flush(now);
-        this.#batchPeer = peer;
+      if (peer !== this.batchPeer) {
+        if (this.batch.count > 0) this.flush(now, false); // the packet at hand may lie in it
+        this.batchPeer = peer;
       }
-      while (!segmenter.fill(batch)) this.#flush(now);
+      while (!segmenter.fill(this.batch)) this.flush(now, true);
     }
-    this.#flush(now);
+    this.flush(now, false);
     return alive;
   }
 
-  /** Seals and sends what the batch holds, or stages it while there is no key. */
-  #flush(now: number): void {
-    const batch = this.#batch;
-    const count = batch.count;
-    if (count === 0) return;
+  /** Seals and sends what the batch holds, or stages it while there is no key. `more`: the turn is not over. */
+  protected flush(now: number, _more: boolean): void {
+    const { batch } = this;
+    if (batch.count === 0) return;
+    const peer = this.batchPeer!;
+    const keypair = this.sealable(now, batch, peer);
+    if (keypair === null) return;
+    this.seal(batch, keypair);
+    this.send(now, batch, peer, keypair);
+  }
+
+  /** The key for a whole batch; or null, and the batch is staged. */
+  protected sealable(now: number, batch: SendBatch, peer: Peer): Keypair | null {
     const device = this.#device;
-    const peer = this.#batchPeer!;
-    const keypair = device.sendKeypair(now, peer, this.#out, count);
-    if (keypair === null) {
-      for (let i = 0; i < count; i++) {
-        device.stage(now, peer, batch.packetAt[i]! + headBytes, batch.packetBytes[i]!, this.#out);
-      }
-      batch.reset();
-      return;
-    }
-    const counter = keypair.sendCounter;
-    keypair.sendCounter = counter + count;
-    batch.stamp(keypair.remoteIndex, counter);
+    const keypair = device.sendKeypair(now, peer, this.#out, batch.count);
+    if (keypair !== null) return keypair;
+    for (let i = 0; i < batch.count; i++)
+      device.stage(now, peer, batch.packetAt[i]! + headBytes, batch.packetBytes[i]!, this.#out);
+    batch.reset();
+    return null;
+  }
+
+  protected seal(batch: SendBatch, keypair: Keypair): void {
+    const first = this.number(batch, keypair);
     const aead = keypair.send;
-    for (let i = 0; i < count; i++)
-      aead.seal(batch.packetAt[i]! + headBytes, batch.packetBytes[i]!, counter + i);
-    this.#counters.batch(count);
+    for (let i = 0; i < batch.count; i++)
+      aead.seal(batch.packetAt[i]! + headBytes, batch.packetBytes[i]!, first + i);
+  }
+
+  /** Gives every message of the batch its counter: the first is returned. */
+  protected number(batch: SendBatch, keypair: Keypair): number {
+    const counter = keypair.sendCounter;
+    keypair.sendCounter = counter + batch.count;
+    batch.stamp(keypair.remoteIndex, counter);
+    this.#counters.batch(batch.count);
+    return counter;
+  }
+
+  /** Sends what is sealed, and empties the batch. */
+  protected send(now: number, batch: SendBatch, peer: Peer, keypair: Keypair): void {
     const udp = this.#sockets.of(peer.endpoint.family);
     let sentPackets = 0;
     let sentBytes = 0;
@@ -170,11 +190,11 @@ export class Loop {
         sentPackets += batch.groupCount[g]!;
         sentBytes += bytes;
       }
-    } else this.#counters.sendErrors += count;
+    } else this.#counters.sendErrors += batch.count;
     batch.reset();
     // Told even when nothing left, or persistent keepalives would stop; without a successful send the timers must not
     // believe that the peer heard us (D7).
-    device.sentData(now, peer, keypair, sentPackets, sentBytes, sentPackets > 0, this.#out);
+    this.#device.sentData(now, peer, keypair, sentPackets, sentBytes, sentPackets > 0, this.#out);
   }
 
   /** ICMP host or address unreachable back into the tunnel (D1, D2). */
@@ -196,34 +216,35 @@ export class Loop {
 
   /** Network to TUN until the socket has no more, or its turn is over. */
   inbound(now: number, udp: Udp): void {
-    const slot = this.#slot;
     for (let receives = 0; receives < receivesPerTurn; receives++) {
-      const bytes = udp.receive(slot);
+      const bytes = udp.receive(this.slot);
       if (bytes < 0) return;
-      if (slot.truncated) {
-        this.#counters.verdict('malformed'); // W8
-        continue;
-      }
-      const segment = slot.segment > 0 ? slot.segment : bytes;
-      const end = slot.at + bytes;
-      for (let at = slot.at; at < end; at += segment) {
-        const length = end - at < segment ? end - at : segment;
-        if (length >= overheadBytes && this.#arena.view.getUint32(at, true) === dataMessage) {
-          this.#transport(now, at, length);
-        } else {
-          this.#finishRun(now);
-          const verdict = this.#device.receiveUdp(now, at, length, slot.from as Endpoint, this.#out);
-          if (verdict !== 'ok') this.#counters.verdict(verdict);
-        }
-      }
-      this.#finishRun(now);
-      this.#deliver();
+      this.judge(now, bytes);
     }
+  }
+
+  /** What one receive has brought, message by message. */
+  protected judge(now: number, bytes: number): void {
+    const { slot } = this;
+    if (slot.truncated) return this.#counters.verdict('malformed'); // W8
+    const segment = slot.segment > 0 ? slot.segment : bytes;
+    const end = slot.at + bytes;
+    for (let at = slot.at; at < end; at += segment) {
+      const length = end - at < segment ? end - at : segment;
+      if (length >= overheadBytes && this.#arena.view.getUint32(at, true) === dataMessage) {
+        this.#transport(now, at, length);
+      } else {
+        this.#finishRun(now);
+        const verdict = this.#device.receiveUdp(now, at, length, slot.from as Endpoint, this.#out);
+        if (verdict !== 'ok') this.#counters.verdict(verdict);
+      }
+    }
+    this.endSlot(now);
   }
 
   /** One transport message: authenticate, then replay, then source (R1 to R5). */
   #transport(now: number, at: number, bytes: number): void {
-    const { view, u8 } = this.#arena;
+    const { view } = this.#arena;
     const device = this.#device;
     const index = view.getInt32(at + 4, true);
     let keypair = this.#run;
@@ -238,9 +259,17 @@ export class Loop {
     if (!keypair.receive.open(at + headBytes, bytes - headBytes, low, high)) {
       return this.#counters.verdict('bad-crypto');
     }
-    if (!keypair.replay.accept(low, high)) return this.#counters.verdict('replay');
+    this.accept(keypair, at, bytes);
+  }
+
+  /** One opened message. */
+  protected accept(keypair: Keypair, at: number, bytes: number): void {
+    const { view, u8 } = this.#arena;
+    const device = this.#device;
+    if (!keypair.replay.accept(view.getUint32(at + 8, true), view.getUint32(at + 12, true)))
+      return this.#counters.verdict('replay');
     this.#run = keypair;
-    this.#runIndex = index;
+    this.#runIndex = keypair.localIndex;
     this.#runPackets++;
     const inner = at + headBytes;
     if (bytes === overheadBytes) {
@@ -261,7 +290,7 @@ export class Loop {
       return this.#counters.verdict('bad-source');
     }
     this.#runBytes += bytes;
-    if ((this.#slot.ecn & 1) !== 0) innerEcn(this.#arena, inner, this.#slot.ecn);
+    if ((this.slot.ecn & 1) !== 0) innerEcn(this.#arena, inner, this.slot.ecn);
     if (!this.#coalescer.add(inner, length)) {
       this.#deliver();
       this.#coalescer.add(inner, length);
@@ -299,11 +328,17 @@ export class Loop {
     coalescer.reset();
   }
 
+  /** After the last message of a slot: whatever waits in it is told and written before the slot is used again. */
+  protected endSlot(now: number): void {
+    this.#finishRun(now);
+    this.#deliver();
+  }
+
   #finishRun(now: number): void {
     const keypair = this.#run;
     if (keypair === null) return;
     this.#run = null;
-    const from = this.#slot.from as Endpoint;
+    const from = this.slot.from as Endpoint;
     this.#device.receivedData(now, keypair, from, this.#runPackets, this.#runBytes, this.#runData, this.#out);
     this.#runPackets = this.#runBytes = 0;
     this.#runData = false;
