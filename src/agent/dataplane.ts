@@ -24,16 +24,20 @@ import { Device } from '../wireguard/device.ts';
 import { Endpoint } from '../wireguard/endpoint.ts';
 import { wasmProvider } from '../wireguard/wasm/chachapoly.ts';
 import { Counters } from './counters.ts';
+import type { CryptorSeed } from './cryptor.ts';
 import { Gate } from './gate.ts';
 import type { DataplaneOptions, DataplaneSeed } from './link.ts';
-import { Loop } from './loop.ts';
+import { Loop, type LoopParts } from './loop.ts';
 import type { Command, WorkerEvent } from './messages.ts';
 import { DataplaneOutbox } from './outbox.ts';
+import type { Second } from './second.ts';
 import { Sessions } from './session.ts';
 import { Sockets } from './sockets.ts';
 
 /** Arena: batch (192 KiB), receive slot, segmenter spill, iovecs and small structures, with room to spare. */
 const arenaPages = 32; // 2 MiB
+/** With a second thread, four batches and slots. */
+const arenaPagesOfTwo = 64;
 const defaultMtu = 1420;
 
 export class Dataplane {
@@ -46,7 +50,8 @@ export class Dataplane {
   readonly #sockets: Sockets;
   readonly #device: Device;
   readonly #segmenter: Segmenter;
-  readonly #batch: SendBatch;
+  readonly #batches: readonly SendBatch[];
+  readonly #second: Second | null;
   readonly #counters: Counters;
   readonly #gate: Gate;
   readonly #loop: Loop;
@@ -57,10 +62,11 @@ export class Dataplane {
   readonly #generation: GenerationWatch | null;
   readonly #generationBit: number;
 
-  private constructor(seed: DataplaneSeed, libc: Libc, memory: WebAssembly.Memory) {
+  private constructor(seed: DataplaneSeed, libc: Libc, memory: WebAssembly.Memory, second: Second | null) {
     const { options } = seed;
     const { arena } = libc;
     this.#port = seed.port;
+    this.#second = second;
     this.#clock = new Clock(libc);
     this.#counters = new Counters();
     const crypto = chooseCrypto(libc, stablelibProvider(arena), options.crypto, () => [
@@ -82,7 +88,7 @@ export class Dataplane {
 
     this.#device = new Device({
       arena,
-      crypto,
+      crypto: second === null ? crypto : second.keeping(crypto),
       random: out => void globalThis.crypto.getRandomValues(out),
       wallMs: () => this.#clock.wallMs(),
       ...(options.maxPeers !== undefined && { maxPeers: options.maxPeers }),
@@ -91,7 +97,8 @@ export class Dataplane {
     const mtu = options.mtu ?? defaultMtu;
     this.#segmenter = new Segmenter(arena, checksum, mtu);
     this.#device.mtu = mtu;
-    this.#batch = new SendBatch(arena);
+    this.#batches = Array.from({ length: second?.lanes ?? 1 }, () => new SendBatch(arena));
+    const slots = this.#batches.map(() => new ReceiveSlot(libc, new Endpoint()));
     const coalescer = new Coalescer(arena, checksum, {
       base: libc.base,
       pointerBytes: libc.ffi.pointerBytes,
@@ -111,19 +118,21 @@ export class Dataplane {
       counters: () => this.#counters.read(this.#offloads(), crypto.name),
       post,
     });
-    this.#loop = new Loop({
+    const parts: LoopParts = {
       arena,
       device: this.#device,
       tun: this.#tun,
       sockets: this.#sockets,
-      slot: new ReceiveSlot(libc, new Endpoint()),
-      batch: this.#batch,
+      slot: slots[0]!,
+      batch: this.#batches[0]!,
       segmenter: this.#segmenter,
       coalescer,
       unreachable: new Unreachable(arena, checksum),
       counters: this.#counters,
       out,
-    });
+    };
+    const lost = (): void => this.#log('warn', 'the second thread does not answer: going on with one');
+    this.#loop = second === null ? new Loop(parts) : second.loop(parts, this.#batches, slots, lost);
     out.writePacket = (at, bytes) => this.#loop.writePlain(at, bytes);
     out.handleEvent = event => this.#gate.deviceEvent(this.#clock.bootMs(), event);
 
@@ -142,8 +151,14 @@ export class Dataplane {
 
   static async open(seed: DataplaneSeed): Promise<Dataplane> {
     const ffi = await loadFfi(seed.options.ffi);
-    const memory = new WebAssembly.Memory({ initial: arenaPages, maximum: arenaPages, shared: true });
-    return new Dataplane(seed, new Libc(ffi, new Arena(memory.buffer)), memory);
+    const isTwo = seed.options.threads === 2;
+    const pages = isTwo ? arenaPagesOfTwo : arenaPages;
+    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    const arena = new Arena(memory.buffer);
+    const second = isTwo
+      ? await (await import('./second.ts')).startSecond(arena, memory, seed.options)
+      : null;
+    return new Dataplane(seed, new Libc(ffi, arena), memory, second);
   }
 
   /** Until told to stop, or until somebody deletes the interface. */
@@ -200,7 +215,7 @@ export class Dataplane {
     }
     if (link.isUp && !this.#device.isUp) {
       const errno = this.#gate.up(now);
-      if (errno === 0) this.#batch.maxSegments = this.#sockets.maxSegments;
+      if (errno === 0) for (const batch of this.#batches) batch.maxSegments = this.#sockets.maxSegments;
       if (errno < 0)
         this.#log('error', `cannot open UDP port ${this.#sockets.port}: in use; choose another listen port`);
     } else if (!link.isUp && this.#device.isUp) this.#gate.down(now);
@@ -247,6 +262,7 @@ export class Dataplane {
 
   #close(now: number): void {
     if (!this.#gate.stopping) this.#gate.run(now, { op: 'stop' });
+    this.#second?.stop();
     this.#netlink.close();
     this.#generation?.close();
     this.#tun.close();
@@ -278,5 +294,8 @@ async function start(seed: DataplaneSeed): Promise<void> {
   plane.run();
 }
 
-const seed = workerData as Partial<DataplaneSeed> | null;
+const seed = workerData as Partial<DataplaneSeed & CryptorSeed> | null;
 if (!isMainThread && seed?.sallyportDataplane === true) void start(seed as DataplaneSeed);
+// A second thread comes in by the same door, as the bundle is one file.
+else if (!isMainThread && seed?.sallyportCryptor === true)
+  void import('./cryptor.ts').then(({ serve }) => serve(seed as CryptorSeed));

@@ -241,6 +241,7 @@ export class Gateway {
       offload: config.offload,
       ffi: config.ffi,
       crypto: config.crypto,
+      threads: config.threads,
       maxPeers: config.max_peers,
     });
     this.#closers.push(() => dataplane.stop());

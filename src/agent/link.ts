@@ -30,6 +30,8 @@ export interface DataplaneOptions {
   readonly ffi?: RouteName | 'auto';
   /** AEAD back end: `auto` measures; a name forces one (tests, odd machines). */
   readonly crypto?: string;
+  /** 2 adds a thread for the ciphers; 1 unless told otherwise. */
+  readonly threads?: number;
   /** Set the link up at start instead of following whoever does it (`ip link set up`, wg-quick). */
   readonly linkUp?: boolean;
   /** A session ends when its handshake is this old; Core's grants carry their own value. */
@@ -142,6 +144,7 @@ function plain(options: DataplaneOptions): DataplaneOptions {
     'offload',
     'ffi',
     'crypto',
+    'threads',
     'linkUp',
     'maxPeers',
   ] as const;

@@ -53,7 +53,7 @@ export class Loop {
   readonly #counters: Counters;
   readonly #out: Outbox;
   /** The datagrams at hand. */
-  protected slot: ReceiveSlot;
+  protected slot: Slot;
   /** The batch that fills, and whose packets it holds. */
   protected batch: SendBatch;
   protected batchPeer: Peer | null = null;

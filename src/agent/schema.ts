@@ -62,6 +62,7 @@ export interface AgentSettings {
   readonly offload: 'auto' | 'off';
   readonly ffi: 'auto' | 'node:ffi' | 'koffi' | 'deno' | 'inherited-fd';
   readonly crypto: string;
+  readonly threads: number;
 }
 
 export type OptionName = keyof AgentSettings;
@@ -263,6 +264,14 @@ export const agentOptions: { readonly [N in OptionName]: Option<AgentSettings[N]
     fallback: 'auto',
     about: 'AEAD back end; auto measures',
     example: '"auto"',
+    fixed: true,
+  },
+  threads: {
+    form: integer(1, 2),
+    fallback: 1,
+    about:
+      'threads for packets; 2 lends whole batches to a second one, for gateways with processors to spare',
+    example: '1',
     fixed: true,
   },
 };

@@ -77,6 +77,8 @@ export interface TunnelArguments {
   readonly ffi?: RouteName | 'auto';
   readonly offload?: 'auto' | 'off';
   readonly crypto?: string;
+  /** SALLYPORT_THREADS. */
+  readonly threads?: number;
 }
 
 const levels: Readonly<Record<string, LogOptions['level']>> = {
@@ -125,6 +127,9 @@ export function parseTunnelArguments(
   const ffi = environment['SALLYPORT_FFI'];
   if (ffi !== undefined && ffi !== 'auto' && !isRoute(ffi))
     throw usageError('ffi', `SALLYPORT_FFI='${ffi}': expected auto or one of ${routeNames.join(', ')}`);
+  const threads = environment['SALLYPORT_THREADS'];
+  if (threads !== undefined && threads !== '1' && threads !== '2')
+    throw usageError('threads', `SALLYPORT_THREADS='${threads}': expected 1 or 2`);
   const uapiFd = inheritedFd(environment, 'WG_UAPI_FD');
   return {
     ifname,
@@ -136,6 +141,7 @@ export function parseTunnelArguments(
     ...(crypto !== undefined && { crypto }),
     ...(ffi !== undefined && { ffi }),
     ...inheritedTun(environment),
+    ...(threads !== undefined && { threads: Number(threads) }),
     ...(uapiFd !== null && { uapiFd }),
   };
 }

@@ -25,6 +25,10 @@ t.test('arguments and environment of wireguard-go', async t => {
     logLevel: 'error',
     keepOutput: false,
   });
+  t.match(parseTunnelArguments(['wg0'], { SALLYPORT_THREADS: '2' }), { threads: 2 });
+  t.throws(() => parseTunnelArguments(['wg0'], { SALLYPORT_THREADS: '3' }), {
+    message: "SALLYPORT_THREADS='3': expected 1 or 2",
+  });
   t.match(parseTunnelArguments(['-f', 'wg0'], { LOG_LEVEL: 'verbose' }), {
     foreground: true,
     logLevel: 'debug',
