@@ -23,7 +23,7 @@ const EINVAL = 22;
 const EIO = 5;
 /** Reads from one source before the others get their turn. */
 const readsPerTurn = 64;
-export const receivesPerTurn = 8;
+const receivesPerTurn = 8;
 export const dataMessage = 4;
 export const headBytes = 16;
 export const overheadBytes = 32;
