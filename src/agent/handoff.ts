@@ -5,7 +5,6 @@
 // What nothing follows is not lent: a lone batch, or the last of a turn, is quicker done here. When `outbound` and `inbound`
 // return, nothing is out, so commands and deadlines never meet a borrowed key.
 
-import type { ReceiveSlot, Udp } from '../platform/udp.ts';
 import type { SendBatch } from '../datapath/batch.ts';
 import type { Aead } from '../wireguard/provider.ts';
 import type { Keypair } from '../wireguard/keypair.ts';
@@ -14,6 +13,7 @@ import type { Job, Jobs } from './jobs.ts';
 import { jobPackets } from './jobs.ts';
 import { KeptAead } from './keptkey.ts';
 import { dataMessage, headBytes, Loop, overheadBytes, type LoopParts } from './loop.ts';
+import type { Slot, Udp } from './wires.ts';
 
 /** Fewer packets than this are not worth the way. */
 const worthwhile = 8;
@@ -43,7 +43,7 @@ interface SendLane extends Lane {
 }
 
 interface ReceiveLane extends Lane {
-  readonly slot: ReceiveSlot;
+  readonly slot: Slot;
 }
 
 /** A ring of lanes: the one being filled, and before it those that are out, oldest first. */
@@ -80,7 +80,7 @@ export interface HandoffParts extends LoopParts {
   readonly jobs: Jobs;
   /** `lanes` of each; the first are the `batch` and `slot` of the plain loop. */
   readonly batches: readonly SendBatch[];
-  readonly slots: readonly ReceiveSlot[];
+  readonly slots: readonly Slot[];
   /** The cryptor is lost; everything goes on without it. */
   readonly lost: () => void;
 }

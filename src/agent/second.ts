@@ -2,7 +2,6 @@
 
 import { Worker } from 'node:worker_threads';
 import type { SendBatch } from '../datapath/batch.ts';
-import type { ReceiveSlot } from '../platform/udp.ts';
 import type { Arena } from '../util/arena.ts';
 import { errorText, PlainError } from '../util/errors.ts';
 import type { CryptoProvider } from '../wireguard/provider.ts';
@@ -10,8 +9,9 @@ import { type CryptorSeed, workspaceBytes } from './cryptor.ts';
 import { HandoffLoop, lanes } from './handoff.ts';
 import { Jobs } from './jobs.ts';
 import { keeping } from './keptkey.ts';
-import type { DataplaneOptions } from './link.ts';
+import type { DataplaneSeed } from './link.ts';
 import type { LoopParts } from './loop.ts';
+import type { Slot } from './wires.ts';
 
 export class Second {
   readonly lanes: number = lanes;
@@ -32,7 +32,7 @@ export class Second {
   loop(
     parts: LoopParts,
     batches: readonly SendBatch[],
-    slots: readonly ReceiveSlot[],
+    slots: readonly Slot[],
     lost: () => void,
   ): HandoffLoop {
     const abandon = (): void => {
@@ -52,7 +52,7 @@ export class Second {
 export async function startSecond(
   arena: Arena,
   memory: WebAssembly.Memory,
-  options: DataplaneOptions,
+  options: DataplaneSeed['options'],
 ): Promise<Second> {
   const at = Jobs.room(arena);
   const seed: CryptorSeed = {
@@ -60,7 +60,7 @@ export async function startSecond(
     memory,
     jobs: at,
     workspace: arena.alloc(workspaceBytes),
-    ffi: options.ffi ?? 'auto',
+    ffi: options.ffi,
     crypto: options.crypto ?? 'auto',
   };
   const here = import.meta.url;

@@ -1,11 +1,13 @@
 import t from 'tap';
 import { jobCount, jobPackets } from '../../src/agent/jobs.ts';
 import { startSecond } from '../../src/agent/second.ts';
+import { loadFfi } from '../../src/platform/ffi/ffi.ts';
 import { stablelibProvider } from '../../src/wireguard/crypto.ts';
 import { Arena } from '../../src/util/arena.ts';
 import { seeded, seedOf } from '../fixtures/rng.ts';
 
 const seed = seedOf(11);
+const { name: ffi } = await loadFfi('auto');
 t.setTimeout(60_000);
 
 function memory(): { memory: WebAssembly.Memory; arena: Arena } {
@@ -16,7 +18,7 @@ function memory(): { memory: WebAssembly.Memory; arena: Arena } {
 t.test(`a real second thread does the same as this one, any number at a time (seed ${seed})`, async t => {
   const random = seeded(seed);
   const { memory: shared, arena } = memory();
-  const second = await startSecond(arena, shared, { ifname: 'x', crypto: 'stablelib' });
+  const second = await startSecond(arena, shared, { ifname: 'x', ffi, crypto: 'stablelib' });
   const { jobs } = second;
   const provider = stablelibProvider(arena);
   const message = 16 + 1440 + 16;
@@ -78,7 +80,7 @@ t.test(`a real second thread does the same as this one, any number at a time (se
 
 t.test('a second thread that cannot start is one line', async t => {
   const { memory: shared, arena } = memory();
-  await t.rejects(startSecond(arena, shared, { ifname: 'x', crypto: 'no-such' }), {
+  await t.rejects(startSecond(arena, shared, { ifname: 'x', ffi, crypto: 'no-such' }), {
     message: /^the second thread does not start: .*no-such.*$/,
   });
 });
