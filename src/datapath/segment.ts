@@ -37,6 +37,8 @@ import {
 export type SegmentVerdict = 'ok' | 'malformed' | 'unsupported';
 
 const maxPacketBytes = 65535;
+/** In UDP a field of zero says that there is no checksum, so zero is sent as its other form (RFC 768). Not in TCP (RFC 1624 §3). */
+const noneInUdp = 0xffff;
 
 export class Segmenter {
   /** Device MTU, for padding and for the size of the first part of a split read. */
@@ -206,7 +208,8 @@ export class Segmenter {
     if (!batch.fits(padded)) return false;
     if (this.#checksumAt >= 0) {
       const sum = ~this.#checksum.sum(this.#checksumAt, bytes - (this.#checksumAt - from), 0) & 0xffff;
-      view.setUint16(this.#fieldAt, sum === 0 ? 0xffff : sum);
+      const isUdp = this.#fieldAt - this.#checksumAt === udp.checksum;
+      view.setUint16(this.#fieldAt, sum === 0 && isUdp ? noneInUdp : sum);
       this.#checksumAt = -1;
     }
     const to = batch.append(padded, this.ecn);
@@ -262,7 +265,7 @@ export class Segmenter {
         sum += bytes - transport;
       }
       sum = ~checksum.copySum(to + headers, from + headers + done, piece, sum) & 0xffff;
-      view.setUint16(to + field, sum === 0 ? 0xffff : sum);
+      view.setUint16(to + field, sum === 0 && !isTcp ? noneInUdp : sum);
       for (let pad = to + bytes; pad < to + padded; pad++) u8[pad] = 0;
       done += piece;
       index++;

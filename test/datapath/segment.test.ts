@@ -288,3 +288,25 @@ t.test('what contradicts itself is refused', t => {
 function first(out: Uint8Array[] | string): Uint8Array | undefined {
   return typeof out === 'string' ? undefined : out[0];
 }
+
+t.test('a TCP checksum of zero was sent as 0xffff, which tshark called bad in one packet of 65,536', t => {
+  const random = seeded(seed + 9);
+  for (const protocol of ['tcp', 'udp'] as const)
+    for (const segment of [0, 100]) {
+      const flow = { ...randomFlow(random), protocol };
+      const packet: Packet = {
+        ...randomPacket(random, flow, 150),
+        protocol,
+        payload: new Uint8Array(150).fill(3),
+      };
+      packet.payload.fill(0, 0, 2);
+      const field = (packet.version === 4 ? 20 : 40) + (protocol === 'tcp' ? 16 : 6);
+      const first = (): number => {
+        const [part] = run(superPacket(packet, segment)) as Uint8Array[];
+        return part![field]! * 256 + part![field + 1]!;
+      };
+      packet.payload.set(big(first(), 2)); // what the sum lacks to be 0xffff
+      t.equal(first(), protocol === 'tcp' ? 0 : 0xffff, `${protocol}, ${segment === 0 ? 'alone' : 'cut'}`);
+    }
+  t.end();
+});

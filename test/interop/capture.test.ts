@@ -5,7 +5,7 @@
 import t from 'tap';
 import type { Test } from 'tap';
 import { existsSync, readFileSync } from 'node:fs';
-import { keep, read } from '../fixtures/capture.ts';
+import { keep, otherZero, read } from '../fixtures/capture.ts';
 import type { Frame } from '../fixtures/capture.ts';
 import { Lab, until, whyNoLab } from '../fixtures/netns.ts';
 import {
@@ -179,7 +179,9 @@ function transport(t: Test, frames: readonly Frame[]): void {
     'an IP packet inside',
   );
   t.equal(
-    except(carried, f => f.innerChecksums.every(status => status === 'good')),
+    except(carried, f =>
+      f.innerChecksums.every(s => s === 'good' || (s === otherZero && f.from === plan.b.outer4)),
+    ),
     '',
     'its checksums hold',
   );
