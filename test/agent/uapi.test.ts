@@ -7,7 +7,6 @@ import { Uapi, uapiPath } from '../../src/agent/uapi.ts';
 import { FakeLink } from '../fixtures/fakelink.ts';
 import { shortDirectory } from '../fixtures/directory.ts';
 
-/** Short: a socket path has 108 bytes. */
 const k1 = '11'.repeat(32);
 const zero = '0'.repeat(64);
 
