@@ -32,7 +32,7 @@ export class Counters {
     this.#batchPackets += packets;
   }
 
-  read(offloads: readonly string[], crypto: string): DataplaneCounters {
+  read(offloads: readonly string[], crypto: string, threads: number): DataplaneCounters {
     const drops: Record<string, number> = { 'send-error': this.sendErrors, 'tun-error': this.tunErrors };
     for (const [verdict, count] of this.#drops) {
       if (verdict !== 'ok' && verdict !== 'keepalive' && verdict !== 'staged') drops[verdict] = count;
@@ -46,6 +46,7 @@ export class Counters {
       loopLagMs: lag,
       offloads,
       crypto,
+      threads,
     };
   }
 }

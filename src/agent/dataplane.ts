@@ -115,7 +115,7 @@ export class Dataplane {
       out,
       wallMs: () => this.#clock.wallMs(),
       interfaceIndex: name => this.#netlink.interfaceIndex(name),
-      counters: () => this.#counters.read(this.#offloads(), crypto.name),
+      counters: () => this.#counters.read(this.#offloads(), crypto.name, second === null ? 1 : 2),
       post,
     });
     const parts: LoopParts = {

@@ -115,7 +115,7 @@ export class InheritedPlane implements Dataplane {
       out,
       wallMs,
       interfaceIndex: name => interfaceIndex(name),
-      counters: () => this.#counters.read([], crypto.name),
+      counters: () => this.#counters.read([], crypto.name, 1),
       post: event => this.#post(event),
     });
     this.#loop = new Loop({

@@ -154,6 +154,8 @@ export type DataplaneCounters = {
   readonly offloads: readonly string[];
   /** The AEAD back end in use. */
   readonly crypto: string;
+  /** Threads that carry packets: 1 or 2. */
+  readonly threads: number;
 };
 
 export type DeviceState = {

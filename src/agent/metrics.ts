@@ -83,9 +83,14 @@ export function metricsText(input: MetricsInput): string {
       value: 1,
     },
   ]);
-  metric('sallyport_info', 'gauge', 'The version, and the cipher and offloads in use.', [
+  metric('sallyport_info', 'gauge', 'The version, and the cipher, offloads and packet threads in use.', [
     {
-      labels: { version: input.version, crypto: counters.crypto, offloads: counters.offloads.join(',') },
+      labels: {
+        version: input.version,
+        crypto: counters.crypto,
+        offloads: counters.offloads.join(','),
+        threads: String(counters.threads),
+      },
       value: 1,
     },
   ]);

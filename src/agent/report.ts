@@ -43,6 +43,7 @@ export interface StatusReport {
   readonly up: boolean;
   readonly crypto: string;
   readonly offloads: readonly string[];
+  readonly threads: number;
   readonly core: {
     readonly url: string;
     readonly phase: string;
@@ -57,7 +58,7 @@ export interface StatusReport {
 
 export interface ReportInput extends Omit<
   StatusReport,
-  'interface' | 'publicKey' | 'listenPort' | 'mtu' | 'up' | 'crypto' | 'offloads' | 'sessions'
+  'interface' | 'publicKey' | 'listenPort' | 'mtu' | 'up' | 'crypto' | 'offloads' | 'threads' | 'sessions'
 > {
   readonly state: DeviceState;
 }
@@ -72,6 +73,7 @@ export function statusReport({ state, ...rest }: ReportInput): StatusReport {
     up: state.isUp === true,
     crypto: state.counters.crypto,
     offloads: state.counters.offloads,
+    threads: state.counters.threads,
     sessions: state.peers.flatMap(peer => {
       const { session } = peer;
       if (session === null) return [];
@@ -104,7 +106,7 @@ export function statusText(report: StatusReport): string {
     : `${core.phase}${core.lastError === '' ? '' : ` (${core.lastError})`}`;
   const lines = [
     `agent ${report.agent}, location ${report.location}, version ${report.version}`,
-    `interface ${report.interface} ${report.up ? 'up' : 'down'}, port ${report.listenPort}, mtu ${report.mtu}, ${report.crypto}${report.offloads.map(name => ` ${name}`).join('')}`,
+    `interface ${report.interface} ${report.up ? 'up' : 'down'}, port ${report.listenPort}, mtu ${report.mtu}, ${report.crypto}${report.offloads.map(name => ` ${name}`).join('')}${report.threads > 1 ? `, ${report.threads} threads` : ''}`,
     `core ${core.url}: ${coreText}, reconnects ${core.reconnects}`,
   ];
   if (report.clock !== 'core')

@@ -44,7 +44,7 @@ t.test('the names of the contract', async t => {
     'sallyport_batch_packets_sum 120',
     'sallyport_batch_packets_count 6',
     'sallyport_loop_lag_seconds 0.0005',
-    'sallyport_info{version="1.2.3",crypto="fake",offloads="gso"} 1',
+    'sallyport_info{version="1.2.3",crypto="fake",offloads="gso",threads="1"} 1',
     'process_cpu_seconds_total 1.5',
   ])
     t.match(text, `\n${line}\n`);

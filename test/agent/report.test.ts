@@ -29,6 +29,7 @@ t.test('for programs', async t => {
     mtu: 1420,
     crypto: 'fake',
     offloads: ['gso'],
+    threads: 1,
   });
   t.equal(report.sessions.length, 1, 'a peer without session is none');
   t.match(report.sessions[0], {
@@ -65,6 +66,7 @@ ended 2026-01-01T00:00:00.000Z s_0: stale (the tunnel was silent for too long)
   });
   t.match(statusText(statusReport(away)), /core u: away \(ECONNREFUSED\).*\nclock not sane: no new grants/);
   t.match(statusText(statusReport({ ...away, clock: 'system' })), /clock of the system/);
+  t.match(statusText({ ...statusReport(away), threads: 2 }), /fake gso, 2 threads\n/);
   const { sessions, ...rest } = statusReport(await input());
   const waiting = { ...sessions[0]!, confirmed: false, endpoint: null, claimIn: 5, staleIn: null };
   t.match(

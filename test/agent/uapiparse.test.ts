@@ -248,6 +248,7 @@ function deviceState(change: Partial<DeviceState> = {}): DeviceState {
       batches: { bounds: [], counts: [], sum: 0 },
       loopLagMs: 0,
       offloads: [],
+      threads: 1,
       crypto: 'test',
     },
     ...change,
