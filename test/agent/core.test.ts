@@ -78,6 +78,7 @@ async function setup(t: Test, options: { enrolled?: boolean; system?: () => numb
   t.teardown(async () => {
     core.stop();
     await fake.close();
+    await store.flush(); // an end may still be on its way to the directory that is removed next
   });
   return { fake, core, link, store, clock, configs, lines };
 }
