@@ -19,7 +19,7 @@ const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.
 const builtins = new Set(builtinModules);
 
 /** Largest dist/agent.mjs, in bytes, so that it does not grow unnoticed: routers have little flash. */
-const agentBudget = 350_000;
+const agentBudget = 340_000;
 
 const eraseTypes = {
   name: 'erase-types',
@@ -41,7 +41,7 @@ const nodePrefix = {
 
 /**
  * Parts of ws that nothing here can reach. Compression next to secrets is an oracle, so both ends of the channel have it off
- * (control/channel.ts): ws asks only for its name, and the extension header is never written or parsed. Listeners are set with
+ * (control/dial.ts, acceptor.ts): ws asks only for its name, and the extension header is never written or parsed. Listeners are set with
  * `on`, never as in a browser.
  */
 const unreached = new Map([
@@ -130,7 +130,7 @@ const bundle = (input, file, budget, minify) => ({
       }),
     rooms(file, budget),
   ],
-  // Reading a file of ws does nothing by itself: what the gateway does not call (the server) need not come along.
+  // Reading a file of ws does nothing by itself: what the gateway does not call (all but frames) need not come along.
   treeshake: { moduleSideEffects: id => !id.includes('/node_modules/ws/') },
   onwarn(warning, warn) {
     if (warning.code === 'THIS_IS_UNDEFINED' || warning.code === 'INVALID_ANNOTATION') return;

@@ -22,7 +22,7 @@ export const table: Readonly<Record<string, Row>> = {
   wireguard: { packages: { '@stablelib/*': ['crypto.ts'] } },
   datapath: { folders: { wireguard: true } },
   platform: { node: true, packages: { koffi: true } },
-  control: { node: true, packages: { ws: ['channel.ts'], '@noble/*': ['kem.ts'] } },
+  control: { node: true, packages: { ws: ['acceptor.ts', 'connection.ts'], '@noble/*': ['kem.ts'] } },
   forward: { folders: { datapath: true }, node: ['net', 'dgram'] },
   agent: {
     folders: { wireguard: true, datapath: true, platform: true, control: true, forward: true },

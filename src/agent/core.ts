@@ -3,7 +3,8 @@
 // judges nothing (admission.ts does) and a lost channel changes nothing: sessions go on to their own deadlines.
 
 import { randomBytes } from 'node:crypto';
-import { type Channel, CloseCode, Dialer } from '../control/channel.ts';
+import { type Channel, CloseCode } from '../control/channel.ts';
+import { Dialer } from '../control/dialer.ts';
 import { signBytes, verifyBytes } from '../control/keys.ts';
 import {
   type AgentConfig,

@@ -4,7 +4,7 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join as joinPath } from 'node:path';
 import type { AgentConfig as CoreAgentConfig } from '../control/agentchannel.ts';
-import { backoffMs } from '../control/channel.ts';
+import { backoffMs } from '../control/backoff.ts';
 import type { LocalPolicy } from '../control/grant.ts';
 import type { Log } from '../control/log.ts';
 import { toBase64, toHex, wipe } from '../util/bytes.ts';

@@ -4,8 +4,9 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Acceptor, refuseUpgrade } from '../control/acceptor.ts';
 import type { Channel } from '../control/channel.ts';
-import { Acceptor, CloseCode, refuseUpgrade } from '../control/channel.ts';
+import { CloseCode } from '../control/channel.ts';
 import { signBytes, verifyBytes } from '../control/keys.ts';
 import type { Log } from '../control/log.ts';
 import {

@@ -2,6 +2,7 @@
 // the snapshot, repeats grants and revokes until they are acknowledged, and gives a silent agent up. It decides nothing about
 // sessions; those it hears through `HubEvents`. Sockets are the business of agents.ts, time comes in as `now`.
 
+import { CloseCode } from '../control/channel.ts';
 import type { GrantRefusal } from '../control/grant.ts';
 import type { AgentConfig, AgentFrame, CoreFrame, SessionStats } from '../control/agentchannel.ts';
 import type { Counters } from '../control/words.ts';
@@ -52,9 +53,6 @@ interface Connection {
 const retryEveryMs = 2000;
 const maxTries = 4;
 const pingEveryMs = 10_000;
-// The same numbers as CloseCode in control/channel.ts, which is not imported here because it brings the sockets along.
-const replacedCode = 4002;
-const silentCode = 4003;
 
 export class Hub {
   readonly #events: HubEvents;
@@ -66,7 +64,7 @@ export class Hub {
 
   /** The agent has proved who it is. A second connection of the same agent replaces the first. */
   connect(agent: string, location: string, line: AgentLine, now: number): void {
-    this.#connections.get(agent)?.line.close(replacedCode, 'a newer connection took over');
+    this.#connections.get(agent)?.line.close(CloseCode.replaced, 'a newer connection took over');
     this.#connections.set(agent, {
       line,
       location,
@@ -176,7 +174,7 @@ export class Hub {
         if (now - waiting.sentAt < retryEveryMs) continue;
         if (waiting.tries >= maxTries) {
           // The snapshot of its next connection brings it up to date.
-          connection.line.close(silentCode, 'no acknowledgement');
+          connection.line.close(CloseCode.silent, 'no acknowledgement');
           this.#connections.delete(agent);
           break;
         }

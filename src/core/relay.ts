@@ -1,7 +1,7 @@
 // Core's side of the relay: it connects OUT to a Proxy, so Core needs no open port towards the public network, and answers the
 // client requests that come down that channel. One Relay per Proxy.
 
-import { Dialer } from '../control/channel.ts';
+import { Dialer } from '../control/dialer.ts';
 import type { Channel } from '../control/channel.ts';
 import type { Log } from '../control/log.ts';
 import { readRelayRequest, relayAnswerMaxBytes, relayProtocol } from '../control/relay.ts';

@@ -4,7 +4,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Acceptor, refuseUpgrade } from '../control/channel.ts';
+import { Acceptor, refuseUpgrade } from '../control/acceptor.ts';
 import type { Log } from '../control/log.ts';
 import { readRelayAnswer, relayBodyMaxBytes, relayProtocol } from '../control/relay.ts';
 import { paths } from '../control/words.ts';

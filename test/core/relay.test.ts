@@ -3,7 +3,7 @@
 import t from 'tap';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Acceptor } from '../../src/control/channel.ts';
+import { Acceptor } from '../../src/control/acceptor.ts';
 import { silentLog } from '../../src/control/log.ts';
 import { readRelayAnswer, relayProtocol } from '../../src/control/relay.ts';
 import { paths } from '../../src/control/words.ts';
