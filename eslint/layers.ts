@@ -19,7 +19,7 @@ interface Row {
 
 export const table: Readonly<Record<string, Row>> = {
   util: {},
-  wireguard: { packages: { '@stablelib/*': ['crypto.ts'] } },
+  wireguard: {},
   datapath: { folders: { wireguard: true } },
   platform: { node: true, packages: { koffi: true } },
   control: { node: true, packages: { ws: ['acceptor.ts', 'connection.ts'], '@noble/*': ['kem.ts'] } },

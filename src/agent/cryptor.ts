@@ -7,10 +7,9 @@ import { Arena } from '../util/arena.ts';
 import { chooseCrypto } from '../platform/crypto.ts';
 import { loadFfi, type FfiName } from '../platform/ffi/ffi.ts';
 import { Libc } from '../platform/libc.ts';
-import { stablelibProvider } from '../wireguard/crypto.ts';
 import type { CryptoProvider } from '../wireguard/provider.ts';
-import { wasmProvider } from '../wireguard/wasm/chachapoly.ts';
 import { Jobs } from './jobs.ts';
+import { portableProviders } from './portable.ts';
 
 export interface CryptorSeed {
   readonly sallyportCryptor: true;
@@ -52,9 +51,7 @@ export async function serve(seed: CryptorSeed): Promise<void> {
   const arena = new Arena(memory.buffer, seed.workspace);
   const jobs = new Jobs(arena, seed.jobs);
   try {
-    const crypto = chooseCrypto(new Libc(ffi, arena), stablelibProvider(arena), seed.crypto, () => [
-      wasmProvider(arena, memory),
-    ]);
+    const crypto = chooseCrypto(new Libc(ffi, arena), () => portableProviders(arena, memory), seed.crypto);
     if (arena.alloc(0) > seed.workspace + workspaceBytes) throw new Error('the workspace is too small');
     parentPort?.postMessage('ready');
     work(jobs, crypto);

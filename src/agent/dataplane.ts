@@ -19,10 +19,8 @@ import { Poller, Wake } from '../platform/poll.ts';
 import { openTun, tunFromFd, type Tun } from '../platform/tun.ts';
 import { ReceiveSlot } from '../platform/udp.ts';
 import { GenerationWatch } from '../platform/vmgenid.ts';
-import { stablelibProvider } from '../wireguard/crypto.ts';
 import { Device } from '../wireguard/device.ts';
 import { Endpoint } from '../wireguard/endpoint.ts';
-import { wasmProvider } from '../wireguard/wasm/chachapoly.ts';
 import { Counters } from './counters.ts';
 import type { CryptorSeed } from './cryptor.ts';
 import { Gate } from './gate.ts';
@@ -30,6 +28,7 @@ import type { DataplaneOptions, DataplaneSeed } from './link.ts';
 import { Loop, type LoopParts } from './loop.ts';
 import type { Command, WorkerEvent } from './messages.ts';
 import { DataplaneOutbox } from './outbox.ts';
+import { portableProviders } from './portable.ts';
 import type { Second } from './second.ts';
 import { Sessions } from './session.ts';
 import { Sockets } from './sockets.ts';
@@ -69,9 +68,7 @@ export class Dataplane {
     this.#second = second;
     this.#clock = new Clock(libc);
     this.#counters = new Counters();
-    const crypto = chooseCrypto(libc, stablelibProvider(arena), options.crypto, () => [
-      wasmProvider(arena, memory),
-    ]);
+    const crypto = chooseCrypto(libc, () => portableProviders(arena, memory), options.crypto);
     this.#tun = openInterface(libc, options);
     const offload = options.offload !== 'off';
 

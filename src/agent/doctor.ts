@@ -20,9 +20,9 @@ import { inheritedTun } from '../platform/ffi/route.ts';
 import { Libc } from '../platform/libc.ts';
 import { Arena } from '../util/arena.ts';
 import { errorText, usageError } from '../util/errors.ts';
-import { stablelibProvider } from '../wireguard/crypto.ts';
 import { type AgentConfig, defaultFile, loadConfig } from './config.ts';
 import { probeDigests, probeMtu, probeSimd } from './doctorhost.ts';
+import { portableProviders } from './portable.ts';
 import { version } from './version.ts';
 
 export interface DoctorIo {
@@ -167,10 +167,10 @@ export async function probeInherited(
 }
 
 async function probeMachine(): Promise<Finding[]> {
+  const memory = new WebAssembly.Memory({ initial: 32, maximum: 32, shared: true });
   let libc: Libc;
   try {
     const ffi = await loadFfi();
-    const memory = new WebAssembly.Memory({ initial: 32, maximum: 32, shared: true });
     libc = new Libc(ffi, new Arena(memory.buffer));
   } catch (error) {
     return [
@@ -186,7 +186,7 @@ async function probeMachine(): Promise<Finding[]> {
     probeFfi(libc),
     probeTun(libc),
     probeUdp(libc),
-    probeCrypto(libc, stablelibProvider(libc.arena)),
+    probeCrypto(libc, () => portableProviders(libc.arena, memory)),
     probeSimd(),
     probeDigests(),
     probeClock(libc),

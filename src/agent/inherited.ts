@@ -12,8 +12,6 @@
 // routers this is for are not.
 
 import { Arena } from '../util/arena.ts';
-import { sharedSecret, x25519PublicKey } from '../control/keys.ts';
-import { wipe } from '../util/bytes.ts';
 import { PlainError } from '../util/errors.ts';
 import { SendBatch } from '../datapath/batch.ts';
 import { createChecksum } from '../datapath/checksum.ts';
@@ -25,11 +23,8 @@ import { DatagramSlot } from '../platform/dgram.ts';
 import { describeFd, type InheritedFd, InheritedTun } from '../platform/inherited.ts';
 import { interfaceIndex, type LinkFiles, linkFiles } from '../platform/sysfs.ts';
 import { Uptime } from '../platform/uptime.ts';
-import { stablelibProvider } from '../wireguard/crypto.ts';
 import { Device } from '../wireguard/device.ts';
 import { Endpoint } from '../wireguard/endpoint.ts';
-import type { CryptoProvider } from '../wireguard/provider.ts';
-import { wasmProvider } from '../wireguard/wasm/chachapoly.ts';
 import { Counters } from './counters.ts';
 import { Datagrams } from './datagrams.ts';
 import { Gate } from './gate.ts';
@@ -38,6 +33,7 @@ import type { DataplaneOptions, DataplaneReady } from './link.ts';
 import { Loop } from './loop.ts';
 import type { Command, CommandResult, Dataplane, LogLevel, WorkerEvent } from './messages.ts';
 import { DataplaneOutbox } from './outbox.ts';
+import { portableProviders } from './portable.ts';
 import { Sessions } from './session.ts';
 import type { StartDataplane } from './tunnel.ts';
 
@@ -80,9 +76,7 @@ export class InheritedPlane implements Dataplane {
     this.closed = new Promise(resolve => (this.#resolveClosed = resolve));
     const memory = new WebAssembly.Memory({ initial: arenaPages, maximum: arenaPages });
     const arena = new Arena(memory.buffer);
-    const crypto = chooseCrypto({ arena }, nodeCurve(stablelibProvider(arena)), options.crypto, () => [
-      nodeCurve(wasmProvider(arena, memory)),
-    ]);
+    const crypto = chooseCrypto({ arena }, () => portableProviders(arena, memory), options.crypto);
     const wallMs = (): number => clock.wallMs();
     const onReadable = (): void => this.#schedule();
     this.#tun = footing.openTun(arena, fd, onReadable);
@@ -269,22 +263,6 @@ export class InheritedPlane implements Dataplane {
     this.#post({ ev: 'closed' });
     setImmediate(() => this.#resolveClosed(0));
   }
-}
-
-/** X25519 by node:crypto: 60 us where script takes a millisecond, and ten on a small ARM. */
-function nodeCurve(provider: CryptoProvider): CryptoProvider {
-  return {
-    ...provider,
-    sharedSecret(out, privateKey, publicKey) {
-      const secret = sharedSecret(privateKey, publicKey);
-      out.fill(0);
-      if (secret === null) return false;
-      out.set(secret);
-      wipe(secret);
-      return true;
-    },
-    publicKey: (out, privateKey) => out.set(x25519PublicKey(privateKey)),
-  };
 }
 
 /**

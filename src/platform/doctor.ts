@@ -5,9 +5,8 @@ import { readFileSync } from 'node:fs';
 import { errorText } from '../util/errors.ts';
 import * as c from './constants.ts';
 import { Clock } from './clock.ts';
-import { compareCrypto } from './crypto.ts';
+import { compareCrypto, type Portable } from './crypto.ts';
 import type { Libc } from './libc.ts';
-import type { CryptoLike } from './openssl.ts';
 import { openTun } from './tun.ts';
 import { openUdpPair } from './udp.ts';
 
@@ -75,16 +74,15 @@ export function probeUdp(libc: Libc): Finding {
   }
 }
 
-export function probeCrypto(libc: Libc, fallback: CryptoLike): Finding {
-  const { provider, candidates } = compareCrypto(libc, fallback);
+export function probeCrypto(libc: Libc, portable: Portable): Finding {
+  const { provider, candidates } = compareCrypto(libc, portable);
   const wrong = candidates.filter(one => one.failure !== null);
-  const best = candidates.find(one => one.name === provider.name)!;
-  const speed = `, ${(best.seal1440 / 1000).toFixed(2)} us per full packet`;
-  const detail = [provider.name + speed, ...wrong.map(one => `${one.name} ${one.failure}`)].join('; ');
-  const repair =
-    provider === fallback
-      ? 'install libcrypto (OpenSSL 3) or use an official Node: encryption is ten times slower'
-      : '';
+  const best = candidates.find(one => one.name === provider?.name);
+  const speed = best && `${best.name}, ${(best.seal1440 / 1000).toFixed(2)} us per full packet`;
+  const detail = [speed ?? 'none', ...wrong.map(one => `${one.name} ${one.failure}`)].join('; ');
+  const repair = best?.name.startsWith('openssl')
+    ? ''
+    : 'install libcrypto (OpenSSL 3) or use an official Node: encryption takes two to four times as long';
   return finding(
     'crypto',
     wrong.length === 0,

@@ -3,8 +3,9 @@
 // peer. Neither touches endpoints, timers or counters.
 
 import { equalBytes, isZero, wipe } from '../util/bytes.ts';
-import { hash, mac, xchachaOpen, xchachaSeal } from './crypto.ts';
+import { hash, mac } from './crypto.ts';
 import type { Endpoint } from './endpoint.ts';
+import { xchachaOpen, xchachaSeal } from './xchacha.ts';
 
 const macBytes = 16;
 const secretMaxAgeMs = 120_000;

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { work } from '../../src/agent/cryptor.ts';
 import { Jobs } from '../../src/agent/jobs.ts';
-import { stablelibProvider } from '../../src/wireguard/crypto.ts';
+import { stablelibProvider } from '../fixtures/stablelib.ts';
 import type { Aead } from '../../src/wireguard/provider.ts';
 import { Arena } from '../../src/util/arena.ts';
 

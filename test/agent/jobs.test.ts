@@ -1,6 +1,6 @@
 import t from 'tap';
 import { Jobs, jobCount } from '../../src/agent/jobs.ts';
-import { stablelibProvider } from '../../src/wireguard/crypto.ts';
+import { stablelibProvider } from '../fixtures/stablelib.ts';
 import { Arena } from '../../src/util/arena.ts';
 
 const key = Uint8Array.from({ length: 32 }, (_, i) => i + 1);

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { KeptAead, keeping } from '../../src/agent/keptkey.ts';
-import { stablelibProvider } from '../../src/wireguard/crypto.ts';
+import { stablelibProvider } from '../fixtures/stablelib.ts';
 import { Arena } from '../../src/util/arena.ts';
 
 t.test('the same cipher, that remembers its key until it is destroyed', t => {

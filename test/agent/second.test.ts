@@ -2,7 +2,7 @@ import t from 'tap';
 import { jobCount, jobPackets } from '../../src/agent/jobs.ts';
 import { startSecond } from '../../src/agent/second.ts';
 import { loadFfi } from '../../src/platform/ffi/ffi.ts';
-import { stablelibProvider } from '../../src/wireguard/crypto.ts';
+import { stablelibProvider } from '../fixtures/stablelib.ts';
 import { Arena } from '../../src/util/arena.ts';
 import { seeded, seedOf } from '../fixtures/rng.ts';
 
@@ -18,7 +18,7 @@ function memory(): { memory: WebAssembly.Memory; arena: Arena } {
 t.test(`a real second thread does the same as this one, any number at a time (seed ${seed})`, async t => {
   const random = seeded(seed);
   const { memory: shared, arena } = memory();
-  const second = await startSecond(arena, shared, { ifname: 'x', ffi, crypto: 'stablelib' });
+  const second = await startSecond(arena, shared, { ifname: 'x', ffi, crypto: 'wasm' });
   const { jobs } = second;
   const provider = stablelibProvider(arena);
   const message = 16 + 1440 + 16;
@@ -45,8 +45,9 @@ t.test(`a real second thread does the same as this one, any number at a time (se
         job.at[i] = to;
         job.bytes[i] = bytes.length;
       }
-      jobs.publish(job, key);
     }
+    // All at once, or it would be done with the first before the last is written.
+    for (let j = 0; j < count; j++) jobs.publish(jobs.jobs[j]!, key);
     for (let j = count - 1; j >= 0; j--) {
       const job = jobs.jobs[j]!;
       if (random.chance(0.5) && job.take('owner')) {
@@ -70,7 +71,7 @@ t.test(`a real second thread does the same as this one, any number at a time (se
     aead.destroy();
     t.equal(Buffer.from(arena.buffer).indexOf(key), -1, 'no key in shared memory');
   }
-  t.ok(byOwner > 20 && byCryptor > 20, `${byOwner} taken back, ${byCryptor} done there`);
+  t.ok(byOwner > 5 && byCryptor > 20, `${byOwner} taken back, ${byCryptor} done there`);
   t.ok(jobPackets >= 40);
   second.stop();
   const until = Date.now() + 10_000;

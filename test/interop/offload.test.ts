@@ -38,7 +38,7 @@ const without = variant('without offloads', { SALLYPORT_OFFLOAD: 'off' });
 t.test('without offloads, to wireguard-go', { skip }, t => carries(t, without, wireguardGo()));
 t.test('without offloads, to ourselves with them', { skip }, t => carries(t, without, ours()));
 t.test('with offloads at both ends', { skip }, t => carries(t, ours(), ours()));
-for (const crypto of ['openssl-evp', 'wasm-simd', 'stablelib'])
+for (const crypto of ['openssl-evp', 'wasm-simd', 'wasm'])
   t.test(`${crypto}, to ourselves`, { skip }, t =>
     carries(t, variant(crypto, { SALLYPORT_CRYPTO: crypto }), ours()),
   );

@@ -12,19 +12,25 @@ import {
   probeTun,
   probeUdp,
 } from '../../src/platform/doctor.ts';
-import { stablelibProvider } from '../../src/wireguard/crypto.ts';
+import type { Libc } from '../../src/platform/libc.ts';
 import { FaultyFfi } from '../fixtures/faultyffi.ts';
 import { enterPrivateNetwork, libcOver, noNetwork } from '../fixtures/native.ts';
+import { stablelibProvider } from '../fixtures/stablelib.ts';
+import type { CryptoProvider } from '../../src/wireguard/provider.ts';
 
 const faulty = new FaultyFfi(await loadFfi());
 const libc = libcOver(faulty);
+/** A portable provider: what it is made of does not matter here. */
+const portable =
+  (libc: Libc): (() => CryptoProvider[]) =>
+  () => [stablelibProvider(libc.arena)];
 const isPrivate = enterPrivateNetwork(libc);
 
 t.test('this host', async t => {
   t.match(probeFfi(libc), { name: 'ffi', ok: true, detail: /node:ffi, (32|64) bit/ });
   t.match(probeClock(libc), { ok: true, repair: '' });
   t.match(probeUdp(libc), { ok: true, detail: /IPv4/ });
-  t.match(probeCrypto(libc, stablelibProvider(libc.arena)), { ok: true, detail: /openssl-\w+, \d\.\d\d us/ });
+  t.match(probeCrypto(libc, portable(libc)), { ok: true, detail: /openssl-\w+, \d\.\d\d us/ });
   t.equal(probeNetAdmin().ok, true);
   t.equal(probeForwarding().ok, true);
   if (!isPrivate) return void t.pass('a TUN', { skip: noNetwork });
@@ -100,7 +106,7 @@ t.test('a library that computes wrongly is reported, not used', async t => {
   });
   if (inner.symbol('ossl_x25519', 3) === null)
     return void t.pass('x', { skip: 'this Node hides ossl_x25519' });
-  t.match(probeCrypto(wrong, stablelibProvider(wrong.arena)), {
+  t.match(probeCrypto(wrong, portable(wrong)), {
     ok: false,
     detail: /^stablelib, .* per full packet; openssl-raw computes a wrong shared secret; openssl-evp/,
     repair: /report/,
@@ -115,9 +121,13 @@ t.test('no libcrypto works, slowly', async t => {
     symbol: (name, parameters, result) =>
       /EVP|25519/.test(name) ? null : inner.symbol(name, parameters, result),
   });
-  t.match(probeCrypto(bare, stablelibProvider(bare.arena)), {
+  t.match(probeCrypto(bare, portable(bare)), {
     ok: true,
     detail: /^stablelib, /,
     repair: /install libcrypto/,
   });
+  t.match(
+    probeCrypto(bare, () => []),
+    { detail: 'none' },
+  );
 });
