@@ -7,7 +7,7 @@ import type { CryptoProvider } from '../wireguard/provider.ts';
 import { wasmProvider } from '../wireguard/wasm/chachapoly.ts';
 import { hasSimd } from '../wireguard/wasm/module.ts';
 
-/** X25519 by node:crypto: 80 us where script takes nearly a millisecond, and ten on a small ARM. */
+/** X25519 by node:crypto: 80 us, where script takes nearly a millisecond and ten on a small ARM. */
 export const nodeCurve: Pick<CryptoProvider, 'sharedSecret' | 'publicKey'> = {
   sharedSecret(out, privateKey, publicKey) {
     const secret = sharedSecret(privateKey, publicKey);

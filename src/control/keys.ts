@@ -1,9 +1,10 @@
 // Raw Ed25519 and X25519 keys through node:crypto: 32 bytes in, 32 bytes out, no PEM. Ed25519 (RFC 8032) signs grants and
-// hellos; X25519 (RFC 7748) carries the device proof. WireGuard's own handshake does not use this file.
+// hellos; X25519 (RFC 7748) carries the device proof, and WireGuard's own handshake where OpenSSL cannot be called directly.
+// What held a secret on the way is wiped; the key objects themselves are OpenSSL's to wipe.
 
 import { createPrivateKey, createPublicKey, diffieHellman, randomBytes, sign, verify } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { fromHex, isZero } from '../util/bytes.ts';
+import { fromHex, isZero, wipe } from '../util/bytes.ts';
 
 // The fixed DER that precedes the 32 raw bytes (RFC 8410). DER and not JWK: importing it is the cheaper of the two.
 const privatePrefix = {
@@ -57,12 +58,12 @@ export function verifyBytes(publicKey: Uint8Array, message: Uint8Array, signatur
 export function sharedSecret(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array | null {
   if (publicKey.length !== 32) return null;
   try {
-    const secret = new Uint8Array(
-      diffieHellman({
-        privateKey: privateObject('x25519', privateKey),
-        publicKey: publicObject('x25519', publicKey),
-      }),
-    );
+    const derived = diffieHellman({
+      privateKey: privateObject('x25519', privateKey),
+      publicKey: publicObject('x25519', publicKey),
+    });
+    const secret = new Uint8Array(derived);
+    wipe(derived);
     return isZero(secret) ? null : secret;
   } catch {
     return null; // OpenSSL refuses low-order points itself
@@ -79,7 +80,12 @@ function keyPair(curve: Curve): RawKeyPair {
 }
 
 function privateObject(curve: Curve, raw: Uint8Array): KeyObject {
-  return createPrivateKey({ key: join(privatePrefix[curve], raw), format: 'der', type: 'pkcs8' });
+  const der = join(privatePrefix[curve], raw);
+  try {
+    return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+  } finally {
+    wipe(der);
+  }
 }
 
 function publicObject(curve: Curve, raw: Uint8Array): KeyObject {

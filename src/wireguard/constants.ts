@@ -38,7 +38,7 @@ export const rekeyAfterMessages: number = 2 ** 52;
 export const rejectAfterMessages: number = 2 ** 53 - 2 ** 16;
 /** Handshake messages a second that pass mac1 before cookies are demanded, when nobody set another budget (M12). */
 export const defaultHandshakesPerSecond = 512;
-/** The same without native X25519, where one handshake costs milliseconds. */
+/** The same where X25519 goes through the runtime's key objects, three times as slow, on what may be a router's only thread. */
 export const portableHandshakesPerSecond = 50;
 /** Repeated disagreement about the PSK, with no session alive, slows initiations down to one in this time (P6). */
 export const maxMismatchHoldMs = 60_000;

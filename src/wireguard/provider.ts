@@ -1,5 +1,5 @@
-// The seam to cryptography. The protocol asks for these few things; StableLib (`crypto.ts`) and the process's own OpenSSL
-// (`platform/`) both provide them, pass the same vectors and are tested against each other.
+// The seam to cryptography. The protocol asks for these few things; WebAssembly (`wasm/`, with a curve given to it) and the
+// process's own OpenSSL (`platform/`) both provide them, pass the same vectors and are tested against each other.
 
 /** One transport key in one direction, working in place on the arena it was made for. */
 export interface Aead {

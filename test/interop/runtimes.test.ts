@@ -1,8 +1,9 @@
 // The same bundle on every runtime we promise: the lock file's Node with node:ffi, the host's Node with koffi, Deno. A ping
-// and a small transfer to wireguard-go on each. Deno is not in the lock file (its platform packages are not in every
+// and a small transfer to wireguard-go on each, also with the portable ciphers, whose X25519 is the runtime's own. Deno is not in the lock file (its platform packages are not in every
 // registry): `npm i --no-save deno` brings it, or any deno on the PATH.
 
 import t from 'tap';
+import type { Test } from 'tap';
 import { existsSync, realpathSync } from 'node:fs';
 import { Lab, has, run, until, whyNoLab } from '../fixtures/netns.ts';
 import { connect, node26, plan, sallyport, whyNoPeers, wireguardGo } from '../fixtures/tunnels.ts';
@@ -44,21 +45,31 @@ const runtimes: Runtime[] = [
   },
 ];
 
-for (const { name, command, missing } of runtimes)
-  t.test(name, { skip: skip || missing, timeout: 60_000 }, async t => {
-    const lab = new Lab('itp-');
-    t.teardown(() => lab.close());
-    const { a, b } = await connect(lab, sallyport(command, name), wireguardGo());
-    t.equal(a.namespace.ping(plan.b.inner4, 5), 5, 'ping');
-    t.equal(b.namespace.ping(plan.a.inner6, 5), 5, 'ping back');
-    for (const [from, to, address] of [
-      [a, b, plan.b.inner4],
-      [b, a, plan.a.inner4],
-    ] as const) {
-      const server = to.namespace.start(node26, [program, 'serve', address, '5099']);
-      t.ok(await until(() => server.stdout.includes('listening'), 10_000));
-      const sender = from.namespace.start(node26, [program, 'send', address, '5099', '5000000', '9']);
-      t.equal(await sender.ended, 0, `5 MB: ${sender.stdout.trim()}${sender.stderr.trim()}`);
-    }
-    t.ok(a.process.isAlive);
-  });
+for (const crypto of ['auto', 'wasm-simd', 'wasm'])
+  for (const { name, command, missing } of runtimes)
+    t.test(`${name}, ${crypto}`, { skip: skip || missing, timeout: 60_000 }, t =>
+      carries(t, name, command, crypto),
+    );
+
+async function carries(t: Test, name: string, command: readonly string[], crypto: string): Promise<void> {
+  const base = sallyport(command, name);
+  const lab = new Lab('itp-');
+  t.teardown(() => lab.close());
+  const { a, b } = await connect(
+    lab,
+    { ...base, env: { ...base.env, SALLYPORT_CRYPTO: crypto } },
+    wireguardGo(),
+  );
+  t.equal(a.namespace.ping(plan.b.inner4, 5), 5, 'ping');
+  t.equal(b.namespace.ping(plan.a.inner6, 5), 5, 'ping back');
+  for (const [from, to, address] of [
+    [a, b, plan.b.inner4],
+    [b, a, plan.a.inner4],
+  ] as const) {
+    const server = to.namespace.start(node26, [program, 'serve', address, '5099']);
+    t.ok(await until(() => server.stdout.includes('listening'), 10_000));
+    const sender = from.namespace.start(node26, [program, 'send', address, '5099', '5000000', '9']);
+    t.equal(await sender.ended, 0, `5 MB: ${sender.stdout.trim()}${sender.stderr.trim()}`);
+  }
+  t.ok(a.process.isAlive);
+}
