@@ -3,7 +3,7 @@
 
 import t from 'tap';
 import { nodeCurve, portableProviders } from '../../src/agent/portable.ts';
-import { selfTest } from '../../src/platform/crypto.ts';
+import { selfTest } from '../../src/platform/selftest.ts';
 import { Arena } from '../../src/util/arena.ts';
 import { isZero, toHex } from '../../src/util/bytes.ts';
 import { cryptoSuite, hex, vectors } from '../fixtures/crypto-suite.ts';

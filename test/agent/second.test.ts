@@ -71,7 +71,7 @@ t.test(`a real second thread does the same as this one, any number at a time (se
     aead.destroy();
     t.equal(Buffer.from(arena.buffer).indexOf(key), -1, 'no key in shared memory');
   }
-  t.ok(byOwner > 5 && byCryptor > 20, `${byOwner} taken back, ${byCryptor} done there`);
+  t.ok(byOwner > 0 && byCryptor > 20, `${byOwner} taken back, ${byCryptor} done there`);
   t.ok(jobPackets >= 40);
   second.stop();
   const until = Date.now() + 10_000;
