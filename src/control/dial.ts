@@ -60,8 +60,9 @@ export function dial(
     return !isSettled && (isSettled = true);
   };
   const abandon = (why: string): void => {
-    if (settle()) failed(`no WebSocket at ${url}: ${why}`);
+    if (!settle()) return; // after an upgrade the socket is no longer the request's to destroy
     request.destroy();
+    failed(`no WebSocket at ${url}: ${why}`);
   };
   // For the whole handshake: a limit on silence would not stop an answer that trickles in.
   const timer = setTimeout(() => abandon(`no answer within ${withinMs / 1000} s`), withinMs);
@@ -82,7 +83,6 @@ export function dial(
   });
   request.end();
   return () => {
-    settle();
-    request.destroy();
+    if (settle()) request.destroy();
   };
 }

@@ -57,6 +57,7 @@ export class Dialer<In, Out> {
   #opened(connection: Connection): void {
     const openedAt = performance.now();
     this.#connection = connection;
+    this.#cancel = () => {}; // lets go of the request
     this.reconnects++;
     const channel = new Channel<In, Out>(connection, this.#options.read);
     connection.on('close', (code, reason) => {

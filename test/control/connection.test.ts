@@ -145,8 +145,21 @@ t.test('what is no frame closes with the code that says so', async t => {
   }
 });
 
-t.test('closed by us', async t => {
+t.test('a frame that comes byte by byte', async t => {
   const { connection, told, socket, got } = await ends(t);
+  const drip = frame(text, 'x'.repeat(20_000));
+  for (let n = 0; n < drip.length && connection.readyState === WireState.open; n++) {
+    socket.write(drip.subarray(n, n + 1));
+    await new Promise(resolve => setImmediate(resolve)); // one turn, one packet
+  }
+  socket.on('end', () => socket.end());
+  await soon(() => connection.readyState === WireState.closed);
+  t.strictSame(told, ['close 1006 Too many buffered chunks']);
+  t.strictSame(got, ['close 1008 ', 'end']);
+});
+
+t.test('closed by us', async t => {
+  const { connection, told, socket, got, bytes } = await ends(t);
   connection.close(4002, 'enough');
   connection.close(4003, 'once is enough');
   t.equal(connection.readyState, WireState.closing);
@@ -156,7 +169,8 @@ t.test('closed by us', async t => {
   socket.on('end', () => socket.end());
   await soon(() => told.length === 2);
   t.strictSame(told, ['ping', 'close 4002 enough']);
-  t.strictSame(got, ['close 4002 enough', 'end'], 'no pong after a close frame');
+  t.strictSame(got, ['close 4002 enough', 'end']);
+  t.equal(Buffer.concat(bytes).length, 2 + 4 + 2 + 'enough'.length, 'no pong after a close frame');
 });
 
 t.test('closed by the server, with and without a code', async t => {
@@ -166,9 +180,11 @@ t.test('closed by the server, with and without a code', async t => {
     [frame(closing), '1005 '],
   ] as const) {
     const { told, socket, got } = await ends(t);
+    const from = performance.now();
     socket.write(Buffer.concat([bytes, frame(text, 'after the end')]));
-    socket.on('end', () => socket.end());
+    socket.on('end', () => socket.resetAndDestroy()); // which is no news any more
     await soon(() => told.length === 1);
+    t.ok(performance.now() - from < 1900, 'at once, not by the cut');
     t.strictSame(told, [`close ${code}`]);
     t.strictSame(got, [`close ${code}`, 'end'], 'answered with its own code');
   }
