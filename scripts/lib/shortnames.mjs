@@ -102,6 +102,7 @@ function choose(root) {
     const isOutward = outward.test(path);
     walk(parse(`${root}/${path}`), node => {
       if (ts.isStringLiteralLike(node) && !ts.isLiteralTypeNode(node.parent)) kept.add(node.text);
+      else if (isOutward && ts.isMethodSignature(node)) kept.add(node.name.getText());
       else if (isExported(node) && node.name !== undefined) kept.add(node.name.text);
       else if (isExported(node) && ts.isVariableStatement(node))
         for (const { name } of node.declarationList.declarations) kept.add(name.getText());
