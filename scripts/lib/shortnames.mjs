@@ -10,7 +10,7 @@ import ts from 'typescript';
 
 /** Sources whose objects are written out as JSON, UBUS messages, metrics or files, or described by their keys. */
 const outward =
-  /^src\/(control\/|agent\/(config|enrol|form|grants|identity|metrics|notify|report|schema|statefile|status|statusserver|ubus|ubusobject|uci|uciconfig)\.ts|platform\/ffi\/|roles|dispatch)/;
+  /^src\/(control\/|agent\/(config|doctor|doctorhost|enrol|form|gateway|grants|identity|metrics|notify|report|schema|statefile|status|statusserver|ubus|ubusobject|uci|uciconfig)\.ts|platform\/(ffi\/|doctor)|roles|dispatch)/;
 /** Keys of these are listed with Object.entries: names of offloads. */
 const listed = ['tso4', 'tso6', 'uso4', 'uso6', 'gso', 'gro', 'csum'];
 

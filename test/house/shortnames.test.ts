@@ -28,6 +28,7 @@ t.test('names that others know are left alone', async t => {
     'writableLength', // Node
     'maxPayload', // a dependency
     'sinceHandshakeMs', // a frame to Core
+    'findings', // doctor --json
     'recentEnds', // the status report
     'listen_port', // the configuration
     'retryInMs', // a field of a log line
