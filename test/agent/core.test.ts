@@ -1,4 +1,6 @@
 import t, { type Test } from 'tap';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Admission } from '../../src/agent/admission.ts';
 import { Core } from '../../src/agent/core.ts';
@@ -36,9 +38,10 @@ async function setup(t: Test, options: { enrolled?: boolean; system?: () => numb
       kemPublicKey: identity.kem.publicKey,
       name: 'gate',
     };
+  const directory = mkdtempSync(join(tmpdir(), 'sallyport-core-'));
   const link = new FakeLink();
   const store = GrantStore.load({
-    path: join(t.testdirName, 'grants.json'),
+    path: join(directory, 'grants.json'),
     agentId: fake.agentId,
     warn: () => undefined,
   });
@@ -78,7 +81,8 @@ async function setup(t: Test, options: { enrolled?: boolean; system?: () => numb
   t.teardown(async () => {
     core.stop();
     await fake.close();
-    await store.flush(); // an end may still be on its way to the directory that is removed next
+    await store.flush(); // an end may still be on its way to the directory, which is why tap does not remove it
+    rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
   });
   return { fake, core, link, store, clock, configs, lines };
 }
