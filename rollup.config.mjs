@@ -43,8 +43,8 @@ const nodePrefix = {
 
 /**
  * Parts of ws that nothing here can reach. Compression next to secrets is an oracle, so both ends of the channel have it off
- * (control/dial.ts, acceptor.ts): ws asks only for its name, and the extension header is never written or parsed. Listeners are set with
- * `on`, never as in a browser.
+ * (control/dial.ts, acceptor.ts): ws asks only for its name, and the extension header is never written or parsed. Listeners are
+ * set with `on`, never as in a browser.
  */
 const unreached = new Map([
   ['permessage-deflate.js', `module.exports = { extensionName: 'permessage-deflate' };`],
@@ -119,7 +119,10 @@ const rooms = (file, budget, isSmall) => ({
         `enter("./${entry}");\n`,
       ].join(''),
     );
-    if (isSmall) source = (await minify(variable(source, this.parse(source)), minifyOptions)).code;
+    if (isSmall) {
+      const once = await minify(variable(source, this.parse(source)), minifyOptions);
+      source = (await minify(once.code, minifyOptions)).code; // finds 0.6 KB more, which further passes of the first do not
+    }
     const bytes = Buffer.byteLength(source);
     if (bytes > budget) this.error(`${file} is ${bytes} bytes: the budget is ${budget}`);
     this.emitFile({ type: 'asset', fileName: file, source });

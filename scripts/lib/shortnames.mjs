@@ -1,16 +1,21 @@
 // Short names for the properties and methods that only our own code knows, for the bundle that is flashed: 5 % of it. A name is
 // left alone when anything else could know it: the language, Node, a dependency, a foreign function interface; when it is written
-// anywhere as text; when it is exported; or when an object that bears it may leave the process: everything in src/control and
-// in the files below, and the fields of log lines. So the rule errs towards long names. Like any minifier it has no idea of
-// types; tests of the bundle itself (interop, e2e, firmware, demo) prove the result.
+// anywhere as text; when it is exported; or when an object that bears it may leave the process, or is a field of a log line. So
+// the rule errs towards long names. Like any minifier it has no idea of types; `test/firmware/agent.test.ts` looks at all that the
+// file writes, and the other tests of it (interop, e2e, firmware, demo) prove the rest.
 
 import { globSync, readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import ts from 'typescript';
 
-/** Sources whose objects are written out as JSON, UBUS messages, metrics or files, or described by their keys. */
-const outward =
-  /^src\/(control\/|agent\/(config|doctor|doctorhost|enrol|form|gateway|grants|identity|metrics|notify|report|schema|statefile|status|statusserver|ubus|ubusobject|uci|uciconfig)\.ts|platform\/(ffi\/|doctor)|roles|dispatch)/;
+/**
+ * Sources whose objects stay in the process: the protocol, the path of packets, and the system calls under it. Of every other
+ * source, and so of one that is added tomorrow, names may be read in JSON, UBUS messages, metrics or files, and are kept.
+ */
+const inward =
+  /^src\/(util|wireguard|datapath|control\/(channel|connection|dial|dialer)\.ts|platform(?!\/(ffi\/|doctor))|agent\/(blobmsg|coreclock|counters|cryptor|dataplane|datagrams|droproot|gate|handoff|inherited|jobs|keptkey|link|loop|messages|network|outbox|portable|second|session|show|sockets|tunnel|ubusmessage|uapi|uapiclient|uapiparse|wires)\.ts)/;
+/** Not in the gateway's file. */
+const elsewhere = /^src\/((core|proxy|client)\/|main\.ts)/;
 /** Keys of these are listed with Object.entries: names of offloads. */
 const listed = ['tso4', 'tso6', 'uso4', 'uso6', 'gso', 'gro', 'csum'];
 
@@ -70,7 +75,7 @@ const isNamed = node =>
   ts.isMethodDeclaration(node) ||
   ts.isAccessor(node);
 
-/** Calls `found(name, from, to, prefix)` for every property name in the code: the text to replace and what follows the new name. */
+/** Calls `found(name, from, to, suffix)` for every property name in the code: where it stands, and what follows the new one. */
 function names(node, found) {
   if (isErased(node)) return;
   if (isNamed(node) && ts.isIdentifier(node.name))
@@ -99,7 +104,8 @@ function choose(root) {
       if (name.startsWith('_')) used.set(name, (used.get(name) ?? 0) + 1);
     });
   for (const path of globSync('src/**/*.ts', { cwd: root })) {
-    const isOutward = outward.test(path);
+    if (elsewhere.test(path)) continue;
+    const isOutward = !inward.test(path);
     walk(parse(`${root}/${path}`), node => {
       if (ts.isStringLiteralLike(node) && !ts.isLiteralTypeNode(node.parent)) kept.add(node.text);
       else if (isOutward && ts.isMethodSignature(node)) kept.add(node.name.getText());
