@@ -4,7 +4,7 @@ import { ChaCha20Poly1305 } from '@stablelib/chacha20poly1305';
 import { createHmac } from 'node:crypto';
 import { toHex } from '../../src/util/bytes.ts';
 import { hash, hmac, kdf1, kdf2, kdf3, mac } from '../../src/wireguard/crypto.ts';
-import { cryptoSuite, hex, sharedArena, vectors } from '../fixtures/crypto-suite.ts';
+import { cryptoSuite, hex, type SealedVector, sharedArena, vectors } from '../fixtures/crypto-suite.ts';
 import { seeded, seedOf } from '../fixtures/rng.ts';
 import { stablelibProvider } from '../fixtures/stablelib.ts';
 
@@ -12,17 +12,8 @@ const arena = sharedArena();
 // The slow twin has to pass what the product's ciphers pass.
 cryptoSuite(t, stablelibProvider(arena), arena);
 
-interface Sealed {
-  section: string;
-  key: string;
-  nonce: string;
-  additional: string;
-  plain: string;
-  sealed: string;
-}
-
 t.test('RFC 8439 ChaCha20-Poly1305, the library itself', async t => {
-  for (const v of vectors<Sealed[]>('rfc8439-aead.json')) {
+  for (const v of vectors<SealedVector[]>('rfc8439-aead.json')) {
     const cipher = new ChaCha20Poly1305(hex(v.key));
     t.equal(toHex(cipher.seal(hex(v.nonce), hex(v.plain), hex(v.additional))), v.sealed, v.section);
   }

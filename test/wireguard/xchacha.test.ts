@@ -2,22 +2,13 @@ import t from 'tap';
 import { ChaCha20Poly1305 } from '@stablelib/chacha20poly1305';
 import { toHex } from '../../src/util/bytes.ts';
 import { hchacha20, xchachaOpen, xchachaSeal } from '../../src/wireguard/xchacha.ts';
-import { hex, vectors } from '../fixtures/crypto-suite.ts';
+import { hex, type SealedVector, vectors } from '../fixtures/crypto-suite.ts';
 import { seeded, seedOf } from '../fixtures/rng.ts';
-
-interface Sealed {
-  section: string;
-  key: string;
-  nonce: string;
-  additional: string;
-  plain: string;
-  sealed: string;
-}
 
 t.test('M5 HChaCha20 and XChaCha20-Poly1305 of the draft', async t => {
   const known = vectors<{
     hchacha20: { section: string; key: string; nonce: string; out: string }[];
-    aead: Sealed[];
+    aead: SealedVector[];
   }>('xchacha.json');
   for (const { section, key, nonce, out } of known.hchacha20) {
     const subkey = new Uint8Array(32);
