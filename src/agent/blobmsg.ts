@@ -2,6 +2,8 @@
 // ones, everything padded to four bytes, big-endian. Values become plain JSON-like data. Pure: bytes in, data out; hostile
 // bytes give null, never a throw.
 
+import { utf8 } from '../util/bytes.ts';
+
 /** What ubus can carry. A bigint is an int64 beyond 2^53. */
 export type Blob =
   string | number | bigint | boolean | null | readonly Blob[] | { readonly [name: string]: Blob };
@@ -84,7 +86,7 @@ export function encodeTable(table: BlobTable): Uint8Array {
 
 function encodeNamed(name: string, value: Blob): Uint8Array {
   const [type, payload] = encodeValue(value);
-  const text = new TextEncoder().encode(name);
+  const text = utf8(name);
   const header = new Uint8Array(padded(2 + text.length + 1));
   new DataView(header.buffer).setUint16(0, text.length);
   header.set(text, 2);
@@ -95,7 +97,7 @@ function encodeValue(value: Blob): [type: number, payload: Uint8Array] {
   if (value === null) return [blobType.unspec, new Uint8Array()];
   switch (typeof value) {
     case 'string':
-      return [blobType.string, new TextEncoder().encode(`${value.replaceAll('\0', '')}\0`)];
+      return [blobType.string, utf8(`${value.replaceAll('\0', '')}\0`)];
     case 'boolean':
       return [blobType.int8, Uint8Array.of(value ? 1 : 0)];
     case 'bigint':

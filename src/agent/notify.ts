@@ -2,6 +2,7 @@
 // datagrams, so the socket is opened by FFI. A service manager that does not listen changes nothing: every failure is
 // silent but for the result, because a gateway must not stop for want of applause.
 
+import { utf8 } from '../util/bytes.ts';
 import type { Libc } from '../platform/libc.ts';
 
 /** What is told to the service manager, and how; replaced in tests. 0 or -errno. */
@@ -26,7 +27,7 @@ export function datagramSender(libc: Libc): SendDatagram {
   const textAt = libc.arena.alloc(room, 8);
   return (path, text) => {
     const address = unixAddress(path);
-    const bytes = new TextEncoder().encode(text);
+    const bytes = utf8(text);
     if (sendto === null) return -ENOSYS;
     if (address === null || bytes.length > room) return -EINVAL;
     libc.arena.u8.set(address, at);
@@ -43,7 +44,7 @@ export function datagramSender(libc: Libc): SendDatagram {
 /** struct sockaddr_un; a leading `@` is the abstract namespace. Null for what systemd does not use. */
 export function unixAddress(path: string): Uint8Array | null {
   if (!/^[/@]/.test(path)) return null;
-  const name = new TextEncoder().encode(path);
+  const name = utf8(path);
   if (name.length >= pathBytes) return null;
   if (name[0] === 0x40) name[0] = 0;
   const isAbstract = name[0] === 0;

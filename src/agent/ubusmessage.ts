@@ -1,5 +1,6 @@
 // One ubus message (libubus ubusmsg.h): an eight-byte header and one blob that holds the attributes. Pure.
 
+import { utf8 } from '../util/bytes.ts';
 import { type Attribute, attribute, attributes, concat, headBytes } from './blobmsg.ts';
 
 export const messageType = {
@@ -72,7 +73,7 @@ export function word(id: number, value: number): Uint8Array {
 }
 
 export function string(id: number, value: string): Uint8Array {
-  return attribute(id, new TextEncoder().encode(`${value}\0`));
+  return attribute(id, utf8(`${value}\0`));
 }
 
 export function readWord(message: UbusMessage, id: number): number | null {

@@ -1,5 +1,6 @@
 // The channel between Core and an agent, and the enrolment before it: frames, bodies, and what is signed at the start.
 
+import { utf8 } from '../util/bytes.ts';
 import { reader } from './frame.ts';
 import type { FrameReader, FrameShapes } from './frame.ts';
 import { grantMaxBytes, grantRefusals } from './grant.ts';
@@ -194,14 +195,12 @@ export function helloTranscript(
   hello: { agentId: string; bootId: string; version: string; caps: readonly string[]; nonce: string },
 ): Uint8Array {
   const fields = [challenge, hello.agentId, hello.bootId, hello.version, hello.caps, hello.nonce];
-  return new TextEncoder().encode('sallyport agent hello v1\0' + JSON.stringify(fields));
+  return utf8('sallyport agent hello v1\0' + JSON.stringify(fields));
 }
 
 /** What Core signs in `welcome`. */
 export function welcomeTranscript(helloNonce: string, agentId: string, welcomeTime: number): Uint8Array {
-  return new TextEncoder().encode(
-    'sallyport core welcome v1\0' + JSON.stringify([helloNonce, agentId, welcomeTime]),
-  );
+  return utf8('sallyport core welcome v1\0' + JSON.stringify([helloNonce, agentId, welcomeTime]));
 }
 
 export const readCoreFrame: FrameReader<CoreFrame> = reader(coreFrames);

@@ -3,6 +3,7 @@
 // no canonical form is needed, one algorithm and one version exist. Pure: keys, clock and what the agent holds are arguments.
 // A refusal is a code for a counter, never a throw, and nothing may change before `verifyGrant` said ok.
 
+import { utf8 } from '../util/bytes.ts';
 import { contains, type IpPrefix, parsePrefixOrAddress } from '../util/inet.ts';
 import { signBytes, verifyBytes } from './keys.ts';
 import { sealedText } from './seal.ts';
@@ -136,13 +137,13 @@ export type GrantVerdict =
     }
   | { readonly ok: false; readonly code: GrantRefusal };
 
-const domain = new TextEncoder().encode('sallyport grant v1\0');
+const domain = utf8('sallyport grant v1\0');
 
 /** How far Core's and the agent's idea of now may differ when a grant is fresh. */
 const clockSlackMs = 30_000;
 
 export function signGrant(privateKey: Uint8Array, grant: Grant): string {
-  const payload = new TextEncoder().encode(JSON.stringify(grant));
+  const payload = utf8(JSON.stringify(grant));
   const signature = signBytes(privateKey, signedBytes(payload));
   return `sp1.${Buffer.from(payload).toString('base64url')}.${Buffer.from(signature).toString('base64url')}`;
 }
@@ -156,7 +157,7 @@ export function verifyGrant(text: string, context: GrantContext): GrantVerdict {
   const signature = new Uint8Array(Buffer.from(parts[2]!, 'base64url'));
   const message = signedBytes(payload);
   if (!context.coreKeys.some(key => verifyBytes(key, message, signature))) return refuse('signature');
-  const parsed = read(grantShape, utf8(payload));
+  const parsed = read(grantShape, fromUtf8(payload));
   if (!parsed.ok) return refuse('form');
   const grant = parsed.value;
   if (!context.audiences.includes(grant.aud)) return refuse('audience');
@@ -221,7 +222,7 @@ function signedBytes(payload: Uint8Array): Uint8Array {
   return message;
 }
 
-function utf8(bytes: Uint8Array): string {
+function fromUtf8(bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {

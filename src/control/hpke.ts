@@ -3,8 +3,8 @@
 // in a file that has to fit a router. Tests hold it against the RFC's vectors and against such a library in both directions.
 
 import { createCipheriv, createDecipheriv } from 'node:crypto';
-import { concatBytes, wipe } from '../util/bytes.ts';
-import { labeledExpand, labeledExtract, text, uint16 } from './kem.ts';
+import { concatBytes, utf8, wipe } from '../util/bytes.ts';
+import { labeledExpand, labeledExtract, uint16 } from './kem.ts';
 import type { Kem } from './kem.ts';
 
 const kdfId = 1; // HKDF-SHA256
@@ -66,7 +66,7 @@ function keySchedule(
   secret: Uint8Array,
   info: Uint8Array,
 ): { readonly key: Uint8Array; readonly nonce: Uint8Array } {
-  const suite = concatBytes(text('HPKE'), uint16(kem.id), uint16(kdfId), uint16(aeadId));
+  const suite = concatBytes(utf8('HPKE'), uint16(kem.id), uint16(kdfId), uint16(aeadId));
   const context = concatBytes(
     Uint8Array.of(0),
     labeledExtract(suite, empty, 'psk_id_hash', empty),

@@ -5,7 +5,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { sha3_256, shake256 } from '@noble/hashes/sha3.js';
 import { ml_kem768 } from '@noble/post-quantum/ml-kem.js';
-import { concatBytes, wipe } from '../util/bytes.ts';
+import { concatBytes, wipe, utf8 } from '../util/bytes.ts';
 import { generateX25519KeyPair, sharedSecret, x25519PublicKey } from './keys.ts';
 
 export interface Kem {
@@ -22,7 +22,7 @@ export interface Kem {
 
 const latticeKeyBytes = 1184;
 const latticeTextBytes = 1088;
-const xwingLabel = new TextEncoder().encode('\\.//^\\');
+const xwingLabel = utf8('\\.//^\\');
 
 export const xwing: Kem = {
   id: 0x647a,
@@ -97,7 +97,7 @@ export const x25519: Kem = {
 };
 
 function extractAndExpand(exchanged: Uint8Array, enc: Uint8Array, publicKey: Uint8Array): Uint8Array {
-  const suite = concatBytes(text('KEM'), uint16(x25519.id));
+  const suite = concatBytes(utf8('KEM'), uint16(x25519.id));
   const key = labeledExtract(suite, new Uint8Array(0), 'eae_prk', exchanged);
   wipe(exchanged);
   return labeledExpand(suite, key, 'shared_secret', concatBytes(enc, publicKey), 32);
@@ -116,7 +116,7 @@ export function labeledExtract(
   label: string,
   input: Uint8Array,
 ): Uint8Array {
-  return hmac(salt, concatBytes(text('HPKE-v1'), suite, text(label), input));
+  return hmac(salt, concatBytes(utf8('HPKE-v1'), suite, utf8(label), input));
 }
 
 /** `bytes` is at most 32: one block. */
@@ -127,7 +127,7 @@ export function labeledExpand(
   info: Uint8Array,
   bytes: number,
 ): Uint8Array {
-  const labeled = concatBytes(uint16(bytes), text('HPKE-v1'), suite, text(label), info);
+  const labeled = concatBytes(uint16(bytes), utf8('HPKE-v1'), suite, utf8(label), info);
   return hmac(key, concatBytes(labeled, Uint8Array.of(1))).subarray(0, bytes);
 }
 
@@ -135,5 +135,4 @@ function hmac(key: Uint8Array, input: Uint8Array): Uint8Array {
   return new Uint8Array(createHmac('sha256', key).update(input).digest());
 }
 
-export const text = (value: string): Uint8Array => new TextEncoder().encode(value);
 export const uint16 = (value: number): Uint8Array => Uint8Array.of(value >> 8, value & 255);

@@ -2,6 +2,7 @@
 // (ML-KEM-768 + X25519), so a recorded exchange stays closed even to a later quantum computer; plain X25519 is spoken only
 // where both sides were told to accept it. Keys and sealed texts name their KEM, so one cannot be taken for the other.
 
+import { utf8 } from '../util/bytes.ts';
 import { createHash } from 'node:crypto';
 import { openBase, sealBase } from './hpke.ts';
 import { randomPrivateKey, x25519, xwing } from './kem.ts';
@@ -115,7 +116,7 @@ export function loginDigest(clientNonce: string, loginId: string): string {
 }
 
 function info(kem: KemName, purpose: SealPurpose): Uint8Array {
-  return new TextEncoder().encode(`sallyport psk v1 ${kem} ${purpose}`);
+  return utf8(`sallyport psk v1 ${kem} ${purpose}`);
 }
 
 // JSON of an array of strings is unambiguous, so no field can slide into its neighbour.

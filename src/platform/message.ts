@@ -1,6 +1,7 @@
 // Building and reading rtnetlink messages (man 7 netlink, rtnetlink) in a piece of arena: native byte order, attributes
 // padded to four bytes. Knows the grammar, not the vocabulary: `netlink.ts` has that.
 
+import { utf8 } from '../util/bytes.ts';
 import type { Arena } from '../util/arena.ts';
 
 export const headerBytes = 16;
@@ -63,7 +64,7 @@ export class Message {
   }
 
   attributeText(type: number, text: string): this {
-    return this.attribute(type, new TextEncoder().encode(`${text}\0`));
+    return this.attribute(type, utf8(`${text}\0`));
   }
 
   /** Completes the header; the message is `bytes` bytes at `at`. */

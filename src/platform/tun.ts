@@ -2,6 +2,7 @@
 // version, reads and writes on arena offsets. With `vnetHeader` every packet is preceded by the 10-byte virtio_net_hdr.
 // Knows nothing of IP; what to do on a failing GSO write is the data path's business.
 
+import { utf8 } from '../util/bytes.ts';
 import { PlainError } from '../util/errors.ts';
 import type { Word } from './ffi/ffi.ts';
 import type { Libc } from './libc.ts';
@@ -96,7 +97,7 @@ export class Tun {
 
 export function openTun(libc: Libc, options: TunOptions): Tun {
   const device = options.device ?? '/dev/net/tun';
-  if (new TextEncoder().encode(options.name).length > 15)
+  if (utf8(options.name).length > 15)
     throw new PlainError('tun-name', `interface name '${options.name}' is longer than 15 bytes`, 2);
   const fd = libc.open(device, O_RDWR);
   if (fd < 0) throw openError(device, fd);
@@ -149,7 +150,7 @@ function setOffloads(libc: Libc, fd: number, wanted: boolean): TunOffloads {
 function attach(libc: Libc, fd: number, name: string, flags: number): number {
   const { scratch, arena, layout } = libc;
   arena.u8.fill(0, scratch, scratch + layout.ifreq.bytes);
-  arena.u8.set(new TextEncoder().encode(name), scratch);
+  arena.u8.set(utf8(name), scratch);
   arena.view.setUint16(scratch + layout.ifreq.value, flags, true);
   return libc.ioctl(fd, TUNSETIFF, scratch);
 }

@@ -2,6 +2,7 @@
 // the past; two copies of it would seal different packets under one nonce. The kernel learns of it from the hypervisor
 // (drivers/virt/vmgenid.c) and tells everybody by a uevent, from Linux 6.10 on.
 
+import { utf8 } from '../util/bytes.ts';
 import { AF_NETLINK, ENOBUFS, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW } from './constants.ts';
 import type { Word } from './ffi/ffi.ts';
 import { sockaddrNl } from './layout.ts';
@@ -10,7 +11,7 @@ import type { Libc } from './libc.ts';
 const NETLINK_KOBJECT_UEVENT = 15;
 const kernelGroup = 1;
 const eventBytes = 8192;
-const sign = new TextEncoder().encode('\0NEW_VMGENID=1\0');
+const sign = utf8('\0NEW_VMGENID=1\0');
 
 export class GenerationWatch {
   readonly fd: number;

@@ -20,6 +20,12 @@ export function wipe(...secrets: Uint8Array[]): void {
   for (const secret of secrets) secret.fill(0);
 }
 
+const encoder = new TextEncoder();
+
+export function utf8(text: string): Uint8Array<ArrayBuffer> {
+  return encoder.encode(text);
+}
+
 const digits = '0123456789abcdef';
 
 /** A copy of all of them, one after the other. */

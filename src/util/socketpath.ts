@@ -1,6 +1,7 @@
 // The path of a unix socket has to fit sockaddr_un (unix(7): 108 bytes, and most programs want a final zero among them).
 // A longer one is refused with EINVAL, which tells nobody what is wrong.
 
+import { utf8 } from './bytes.ts';
 import { usageError } from './errors.ts';
 
 export const maxSocketPathBytes = 107;
@@ -10,7 +11,7 @@ export const maxSocketPathBytes = 107;
  * a shorter one.
  */
 export function checkSocketPath(path: string, setting: string): string {
-  const length = new TextEncoder().encode(path).length;
+  const length = utf8(path).length;
   if (length <= maxSocketPathBytes) return path;
   throw usageError(
     'socket-path',

@@ -2,6 +2,7 @@
 // shows. A signed checkpoint (sequence and hash) that was kept elsewhere also shows a log that was cut or rewritten whole.
 // Who, what, when, from where, method, reason: never a secret.
 
+import { utf8 } from '../../util/bytes.ts';
 import { createHash } from 'node:crypto';
 import { signBytes, verifyBytes } from '../../control/keys.ts';
 import type { Database } from './database.ts';
@@ -109,7 +110,7 @@ export function verifyCheckpoint(publicKey: Uint8Array, checkpoint: Checkpoint):
 }
 
 function checkpointBytes(seq: number, hash: string, at: number): Uint8Array {
-  return new TextEncoder().encode(`sallyport audit checkpoint v1\0${JSON.stringify([seq, hash, at])}`);
+  return utf8(`sallyport audit checkpoint v1\0${JSON.stringify([seq, hash, at])}`);
 }
 
 function chain(previous: string, seq: number, at: number, record: string): string {
