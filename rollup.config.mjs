@@ -16,6 +16,7 @@ import commonjs from '@rollup/plugin-commonjs';
 import nodeResolve from '@rollup/plugin-node-resolve';
 import { minify } from 'terser';
 import { shortNames } from './scripts/lib/shortnames.mjs';
+import { unreached } from './scripts/lib/unreached.mjs';
 
 const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8'));
 const builtins = new Set(builtinModules);
@@ -39,22 +40,6 @@ const nodePrefix = {
     if (id.startsWith('node:')) return { id, external: true };
     return builtins.has(id) ? { id: `node:${id}`, external: true } : null;
   },
-};
-
-/**
- * Parts of ws that nothing here can reach. Compression next to secrets is an oracle, so both ends of the channel have it off
- * (control/dial.ts, acceptor.ts): ws asks only for its name, and the extension header is never written or parsed. Listeners are
- * set with `on`, never as in a browser.
- */
-const unreached = new Map([
-  ['permessage-deflate.js', `module.exports = { extensionName: 'permessage-deflate' };`],
-  ['extension.js', `module.exports = {};`],
-  ['event-target.js', `module.exports = { EventTarget: {} };`],
-]);
-const lessOfWs = {
-  name: 'less-of-ws',
-  load: id =>
-    /\/ws\/lib\/[^/]+$/.test(id) ? (unreached.get(id.slice(id.lastIndexOf('/') + 1)) ?? null) : null,
 };
 
 /** Every file of smol-toml carries its licence, which has to be in here once. */
@@ -87,13 +72,17 @@ function variable(source, tree) {
 const minifyOptions = {
   module: true,
   ecma: 2020,
-  compress: { passes: 3, unsafe_arrows: true, unsafe_methods: true, keep_fargs: false },
+  compress: { passes: 3, unsafe_arrows: true, unsafe_methods: true, keep_fargs: false, pure_getters: true },
   format: { ascii_only: true, comments: /^!|Apache-2\.0/ },
 };
 
 const banner = `#!/usr/bin/env node
 // Sallyport ${version}, Apache-2.0. Built by rollup; the sources are TypeScript.
 `;
+
+/** A room that is entered when first asked for. */
+const entered = code =>
+  code.trim().replace(/Promise\.resolve\(\)\.then\(\(\) => require\(('[^']+')\)\)/g, 'later($1)');
 
 /** Joins the chunks into one ES module. `enter` is a chunk's `require`: another room, or one of Node's modules. */
 const rooms = (file, budget, isSmall) => ({
@@ -115,7 +104,8 @@ const rooms = (file, budget, isSmall) => ({
         `${banner}import{createRequire}from"node:module";`,
         'const bundleUrl=import.meta.url,node=createRequire(bundleUrl),open={},',
         'enter=id=>{if(id[0]!==".")return node(id);let room=open[id];if(!room)rooms[id](room=open[id]={},enter);return room},',
-        `rooms={${chunks.map(chunk => `"./${chunk.fileName}"(exports,require){${chunk.code.trim()}}`).join(',\n')}};`,
+        'later=async id=>enter(id),',
+        `rooms={${chunks.map(chunk => `"./${chunk.fileName}"(exports,require){${entered(chunk.code)}}`).join(',\n')}};`,
         `enter("./${entry}");\n`,
       ].join(''),
     );
@@ -151,7 +141,7 @@ const bundle = (input, file, budget, isSmall) => ({
   },
   plugins: [
     nodePrefix,
-    lessOfWs,
+    unreached(isSmall),
     isSmall && shortNames(fileURLToPath(new URL('.', import.meta.url))),
     eraseTypes,
     nodeResolve({ exportConditions: ['node'], preferBuiltins: true }),
