@@ -19,7 +19,7 @@ import { Poller, Wake } from '../platform/poll.ts';
 import { openTun, tunFromFd, type Tun } from '../platform/tun.ts';
 import { ReceiveSlot } from '../platform/udp.ts';
 import { GenerationWatch } from '../platform/vmgenid.ts';
-import { Device } from '../wireguard/device.ts';
+import { Device, type DeviceOptions } from '../wireguard/device.ts';
 import { Endpoint } from '../wireguard/endpoint.ts';
 import { Counters } from './counters.ts';
 import type { CryptorSeed } from './cryptor.ts';
@@ -30,6 +30,7 @@ import type { Command, WorkerEvent } from './messages.ts';
 import { DataplaneOutbox } from './outbox.ts';
 import { portableProviders } from './portable.ts';
 import type { Second } from './second.ts';
+import { Rehearsal } from './rehearsal.ts';
 import { Sessions } from './session.ts';
 import { Sockets } from './sockets.ts';
 
@@ -38,6 +39,8 @@ const arenaPages = 32; // 2 MiB
 /** With a second thread, four batches and slots. */
 const arenaPagesOfTwo = 64;
 const defaultMtu = 1420;
+/** The longest wait; then there is nothing to do, and the next one begins. */
+const longestMs = 3_600_000;
 
 export class Dataplane {
   readonly #port: MessagePort;
@@ -60,6 +63,10 @@ export class Dataplane {
   readonly #routeBit: number;
   readonly #generation: GenerationWatch | null;
   readonly #generationBit: number;
+  readonly #packetBits: number;
+  #rehearsal: Rehearsal | null;
+  /** The end of the latest turn. */
+  #now = 0;
 
   private constructor(seed: DataplaneSeed, libc: Libc, memory: WebAssembly.Memory, second: Second | null) {
     const { options } = seed;
@@ -77,19 +84,21 @@ export class Dataplane {
     this.#wakeBit = this.#poller.add(seed.wakeFd);
     this.#tunBit = this.#poller.add(this.#tun.fd);
     this.#sockets = new Sockets(libc, this.#poller, offload);
+    this.#packetBits = (1 << this.#tunBit) | (1 << this.#sockets.bit4) | (1 << this.#sockets.bit6);
     this.#netlink = new Netlink(libc);
     this.#linkBit = this.#poller.add(this.#netlink.watchLinks());
     this.#routeBit = this.#poller.add(this.#netlink.watchRoutes());
     this.#generation = GenerationWatch.open(libc);
     this.#generationBit = this.#poller.add(this.#generation?.fd ?? -1);
 
-    this.#device = new Device({
+    const deviceOptions: DeviceOptions = {
       arena,
       crypto: second === null ? crypto : second.keeping(crypto),
       random: out => void globalThis.crypto.getRandomValues(out),
       wallMs: () => this.#clock.wallMs(),
       ...(options.maxPeers !== undefined && { maxPeers: options.maxPeers }),
-    });
+    };
+    this.#device = new Device(deviceOptions);
     const checksum = createChecksum(memory, arena);
     const mtu = options.mtu ?? defaultMtu;
     this.#segmenter = new Segmenter(arena, checksum, mtu);
@@ -130,6 +139,8 @@ export class Dataplane {
     };
     const lost = (): void => this.#log('warn', 'the second thread does not answer: going on with one');
     this.#loop = second === null ? new Loop(parts) : second.loop(parts, this.#batches, slots, lost);
+    // The loop of two threads is another one, and would have to be rehearsed with a second thread.
+    this.#rehearsal = second === null ? Rehearsal.open(libc, this.#tun, parts, deviceOptions) : null;
     out.writePacket = (at, bytes) => this.#loop.writePlain(at, bytes);
     out.handleEvent = event => this.#gate.deviceEvent(this.#clock.bootMs(), event);
 
@@ -160,27 +171,37 @@ export class Dataplane {
 
   /** Until told to stop, or until somebody deletes the interface. */
   run(): void {
-    const gate = this.#gate;
-    let now = this.#clock.bootMs();
-    while (!gate.stopping) {
-      const timeout = gate.nextDeadline - now;
-      const mask = this.#poller.wait(timeout > 0 ? timeout : 0);
-      now = this.#clock.bootMs();
-      const started = now;
-      if (this.#clock.woke(now)) this.#forgetKeys(now);
-      if ((mask & (1 << this.#generationBit)) !== 0 && this.#generation?.changed() === true) this.#beCopy();
-      if ((mask & (1 << this.#wakeBit)) !== 0) this.#serve(now);
-      if ((mask & (1 << this.#tunBit)) !== 0 && !this.#loop.outbound(now)) break;
-      const { v4, v6, bit4, bit6 } = this.#sockets;
-      if ((mask & (1 << bit4)) !== 0 && v4 !== null) this.#loop.inbound(now, v4);
-      if ((mask & (1 << bit6)) !== 0 && v6 !== null) this.#loop.inbound(now, v6);
-      if ((mask & (1 << this.#linkBit)) !== 0 && !this.#followLink(now)) break;
-      if ((mask & (1 << this.#routeBit)) !== 0) this.#forgetSources();
-      now = this.#clock.bootMs();
-      gate.poll(now);
-      if (now - started > this.#counters.loopLagMs) this.#counters.loopLagMs = now - started;
+    this.#now = this.#clock.bootMs();
+    let goesOn = true;
+    // Between two turns of the rehearsal one of the real thing, which ends at once and sees input where there may be none.
+    for (let turn = 0; goesOn && this.#rehearsal?.play() === true; turn++) {
+      this.#wake.signal();
+      goesOn = this.#turn(turn % 64 === 0 ? ~0 : this.#packetBits, 1.5);
     }
-    this.#close(now);
+    this.#rehearsal?.close();
+    this.#rehearsal = null;
+    while (goesOn) goesOn = this.#turn(0, longestMs);
+    this.#close(this.#now);
+  }
+
+  /** Waits, at most so long, and does what there is to do, and what `extra` says. False at the end. */
+  #turn(extra: number, limitMs: number): boolean {
+    const gate = this.#gate;
+    const mask = this.#poller.wait(Math.min(gate.nextDeadline - this.#now, limitMs)) | extra;
+    const started = this.#clock.bootMs();
+    if (this.#clock.woke(started)) this.#forgetKeys(started);
+    if ((mask & (1 << this.#generationBit)) !== 0 && this.#generation?.changed() === true) this.#beCopy();
+    if ((mask & (1 << this.#wakeBit)) !== 0) this.#serve(started);
+    if ((mask & (1 << this.#tunBit)) !== 0 && !this.#loop.outbound(started)) return false;
+    const { v4, v6, bit4, bit6 } = this.#sockets;
+    if ((mask & (1 << bit4)) !== 0) this.#loop.inbound(started, v4);
+    if ((mask & (1 << bit6)) !== 0) this.#loop.inbound(started, v6);
+    if ((mask & (1 << this.#linkBit)) !== 0 && !this.#followLink(started)) return false;
+    if ((mask & (1 << this.#routeBit)) !== 0) this.#forgetSources();
+    const now = (this.#now = this.#clock.bootMs());
+    gate.poll(now);
+    if (now - started > this.#counters.loopLagMs) this.#counters.loopLagMs = now - started;
+    return !gate.stopping;
   }
 
   #serve(now: number): void {

@@ -160,7 +160,8 @@ export class HandoffLoop extends Loop {
 
   // Inbound.
 
-  override inbound(now: number, udp: Udp): void {
+  override inbound(now: number, udp: Udp | null): void {
+    if (udp === null) return;
     const line = this.#receives;
     let held: ReceiveLane | null = null;
     for (let receives = 0; receives < receivesPerTurn; receives++) {

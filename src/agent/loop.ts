@@ -127,6 +127,7 @@ export class Loop {
       while (!segmenter.fill(this.batch)) this.flush(now, true);
     }
     this.flush(now, false);
+    this.batchPeer = null;
     return alive;
   }
 
@@ -214,8 +215,9 @@ export class Loop {
     if (this.#tun.write(from, bytes + at - from) < 0) this.#counters.tunErrors++;
   }
 
-  /** Network to TUN until the socket has no more, or its turn is over. */
-  inbound(now: number, udp: Udp): void {
+  /** Network to TUN until the socket, if there is one, has no more, or its turn is over. */
+  inbound(now: number, udp: Udp | null): void {
+    if (udp === null) return;
     for (let receives = 0; receives < receivesPerTurn; receives++) {
       const bytes = udp.receive(this.slot);
       if (bytes < 0) return;

@@ -1,5 +1,6 @@
 // Numbers of the Linux ABI we use, as on x86, arm and riscv (mips, sparc and parisc differ and are not targets).
 
+export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const AF_NETLINK = 16;

@@ -1,9 +1,11 @@
 // System calls over an arena: buffers and structures are arena offsets, results are >= 0 or -errno, nothing throws on what
 // the kernel says. The calls of the packet path take a prepared file descriptor word and allocate nothing but bigints.
 
+import { utf8 } from '../util/bytes.ts';
 import type { Arena } from '../util/arena.ts';
 import type { Ffi, NativeFunction, RawFunction, ResultKind, Word } from './ffi/ffi.ts';
-import { EINVAL, EINTR, F_GETFL, F_SETFL, O_CLOEXEC, O_NONBLOCK } from './constants.ts';
+import { AF_UNIX, EINVAL, EINTR, F_GETFL, F_SETFL, O_CLOEXEC, O_NONBLOCK } from './constants.ts';
+import { SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK } from './constants.ts';
 import type { Layout } from './layout.ts';
 import { layoutOf } from './layout.ts';
 
@@ -40,6 +42,7 @@ export class Libc {
   readonly #getsockopt: NativeFunction;
   readonly #getsockname: NativeFunction;
   readonly #eventfd: NativeFunction;
+  readonly #socketpair: NativeFunction;
 
   constructor(ffi: Ffi, arena: Arena) {
     this.ffi = ffi;
@@ -68,6 +71,7 @@ export class Libc {
     this.#getsockopt = this.#symbol('getsockopt', 5);
     this.#getsockname = this.#symbol('getsockname', 3);
     this.#eventfd = this.#symbol('eventfd', 2);
+    this.#socketpair = this.#symbol('socketpair', 4);
   }
 
   // The packet path.
@@ -175,6 +179,15 @@ export class Libc {
     return this.#number(this.#eventfd(0, flags));
   }
 
+  /** Two connected datagram sockets that do not block; or twice the same -errno. */
+  socketPair(): readonly [number, number] {
+    const { scratch, arena } = this;
+    const type = SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+    const result = this.#number(this.#socketpair(AF_UNIX, type, 0, this.base + scratch));
+    if (result < 0) return [result, result];
+    return [arena.view.getInt32(scratch, true), arena.view.getInt32(scratch + 4, true)];
+  }
+
   // Structures.
 
   /** Writes a pointer to arena offset `target` at `at`. */
@@ -198,7 +211,7 @@ export class Libc {
 
   /** A zero-terminated copy in the scratch area; -EINVAL when it cannot be a C string of that size. */
   text(value: string): number {
-    const bytes = new TextEncoder().encode(value);
+    const bytes = utf8(value);
     if (bytes.length >= scratchBytes - 8 || bytes.includes(0)) return -EINVAL;
     this.arena.u8.set(bytes, this.scratch);
     this.arena.u8[this.scratch + bytes.length] = 0;

@@ -53,7 +53,7 @@ export class Poller {
   wait(timeoutMs: number): number {
     const { view } = this.#libc.arena;
     const { timespec } = this.#libc.layout;
-    const ms = timeoutMs > longestMs ? longestMs : timeoutMs > 0 ? timeoutMs : 0;
+    const ms = Math.max(0, Math.min(timeoutMs, longestMs));
     const seconds = Math.floor(ms / 1000);
     this.#libc.setSize(this.#timeout, seconds);
     this.#libc.setSize(this.#timeout + timespec.nanoseconds, Math.floor((ms - seconds * 1000) * 1e6));
