@@ -1,6 +1,7 @@
 // What a location asks of a login and of a session, with its defaults and bounds. Pure. Everything here is in seconds; the
 // grant carries the values in force when it was made, so a change touches new logins only.
 
+import type { AgentConfig } from '../control/agentchannel.ts';
 import { endpointText } from '../control/words.ts';
 import {
   boolean,
@@ -15,6 +16,7 @@ import {
 } from '../control/validate.ts';
 import type { Optional, Shape, Shaped } from '../control/validate.ts';
 import { addressAt, formatAddress, formatPrefix, network, parsePrefixOrAddress } from '../util/inet.ts';
+import type { Location } from './store/places.ts';
 
 /** WireGuard re-handshakes about every 120 s and drops keys at 180 s: a shorter `stale` logs live peers out. */
 export const staleFloor = 180;
@@ -137,6 +139,17 @@ export function hostAddress(settings: LocationSettings, host: number): string {
 export function gatewayAddress(settings: LocationSettings): string {
   const net = parsePrefixOrAddress(settings.network)!;
   return `${formatAddress(addressAt(net, 1))}/${net.prefix}`;
+}
+
+/** What the agents of a location are told. */
+export function agentConfig({ id, name, settings }: Pick<Location, 'id' | 'name' | 'settings'>): AgentConfig {
+  return {
+    location: id,
+    name,
+    addresses: [gatewayAddress(settings)],
+    mtu: settings.mtu ?? 1420,
+    keepalive: settings.keepalive ?? 25,
+  };
 }
 
 /** One line about what is wrong with settings whose shape is right, or null. */

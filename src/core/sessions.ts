@@ -5,19 +5,22 @@
 import type { GrantRefusal } from '../control/grant.ts';
 import type { Log } from '../control/log.ts';
 import type { AgentConfig, SessionStats } from '../control/agentchannel.ts';
-import type { SessionEvent, SessionInfo } from '../control/bodies.ts';
+import type { SessionInfo } from '../control/bodies.ts';
 import type { Counters } from '../control/words.ts';
 import type { EndReason } from '../control/reasons.ts';
+import { type Answer, Answers } from './answers.ts';
+import { type Check, Checks, scanEveryMs } from './checks.ts';
 import { leaseEnd, mint } from './grants.ts';
 import { Hub } from './hub.ts';
 import type { HeldGrant, HubEvents } from './hub.ts';
 import { hashToken, newId, newToken } from './ids.ts';
 import type { Random } from './ids.ts';
 import type { LoginState } from './login.ts';
-import { gatewayAddress, mayUse, policyOf } from './policy.ts';
+import { agentConfig, mayUse, policyOf } from './policy.ts';
 import type { Location } from './store/places.ts';
 import type { Session, StoredGrant } from './store/sessions.ts';
 import type { Store } from './store/store.ts';
+import { type Watcher, Watchers } from './watchers.ts';
 
 export interface Authorised {
   readonly ok: true;
@@ -35,15 +38,6 @@ export type NotAuthorised = {
   readonly detail?: GrantRefusal;
 };
 
-interface Waiter {
-  readonly deadline: number;
-  readonly ack: 'one' | 'all';
-  readonly asked: ReadonlySet<string>;
-  readonly acked: Set<string>;
-  readonly refused: Map<string, GrantRefusal>;
-  readonly done: (result: 'acked' | 'timeout' | 'ended' | GrantRefusal) => void;
-}
-
 /** A lease to write down and to tell these agents of. */
 interface Renewal {
   readonly id: string;
@@ -51,18 +45,10 @@ interface Renewal {
   readonly agents: readonly string[];
 }
 
-type Watcher = (event: SessionEvent) => void;
-
 const ackWithinMs = 5000;
-const scanEveryMs = 2000;
-/** A session is looked at when something of it is due, and at least this often. */
-const checkEveryMs = 60_000;
-/** One scan takes so many, some 70 ms of work; the rest waits for the next, and by that they spread over time. */
-const checksPerScan = 1000;
 /** When a lease is due and no agent is there to hear of it. */
 const againMs = 10_000;
 const warnAtMs = [600_000, 120_000];
-const watchersPerSession = 8;
 
 /** Ends that one agent sees by itself: they end the session only where no other agent still carries it. */
 const localReasons: ReadonlySet<EndReason> = new Set<EndReason>([
@@ -87,11 +73,10 @@ export class Sessions implements HubEvents {
   readonly #clock: () => number;
   readonly #random: Random;
   readonly #log: Log;
-  readonly #waiters = new Map<string, Waiter>();
-  readonly #watchers = new Map<string, Set<Watcher>>();
-  /** Live session -> when it was looked at last, and when to look again. */
-  readonly #checks = new Map<string, { last: number; next: number }>();
-  #scannedAt = 0;
+  readonly #answers = new Answers();
+  readonly #watchers = new Watchers();
+  /** Of the active sessions. */
+  readonly #checks = new Checks();
 
   constructor(options: SessionsOptions) {
     this.#store = options.store;
@@ -102,7 +87,7 @@ export class Sessions implements HubEvents {
     // A session that was pending when Core stopped was never answered for: nobody knows its key.
     for (const session of this.#store.sessions.live())
       if (session.status === 'pending') this.end(session.id, 'policy', 'core');
-      else this.#check(session.id, 0);
+      else this.#checks.plan(session.id, 0);
   }
 
   /**
@@ -215,33 +200,20 @@ export class Sessions implements HubEvents {
       watcher({ event: 'ended', reason: session.reason ?? 'policy' });
       return () => {};
     }
-    const watchers = this.#watchers.get(session.id) ?? new Set();
-    if (watchers.size >= watchersPerSession) return null;
-    watchers.add(watcher);
-    this.#watchers.set(session.id, watchers);
-    watcher({ event: 'state', session: this.info(session), confirmed: session.confirmedAt !== null });
-    return () => {
-      watchers.delete(watcher);
-      if (watchers.size === 0) this.#watchers.delete(session.id);
-    };
+    const stop = this.#watchers.add(session.id, watcher);
+    if (stop !== null)
+      watcher({ event: 'state', session: this.info(session), confirmed: session.confirmedAt !== null });
+    return stop;
   }
 
   /** Call it a few times a second. */
   tick(now: number): void {
-    for (const waiter of this.#waiters.values()) if (now >= waiter.deadline) waiter.done('timeout');
+    this.#answers.tick(now);
     this.hub.tick(now);
-    const steppedBack = now < this.#scannedAt;
-    if (now - this.#scannedAt < scanEveryMs && !steppedBack) return;
-    this.#scannedAt = now;
-    // The clock was set: what was planned for later may be due now.
-    if (steppedBack) for (const check of this.#checks.values()) check.next = now;
     const renewals: Renewal[] = [];
-    let looked = 0;
-    for (const [id, check] of this.#checks) {
-      if (now < check.next) continue;
-      if (looked++ === checksPerScan) break;
+    for (const [id, check] of this.#checks.due(now)) {
       const session = this.#store.sessions.session(id);
-      if (session?.status !== 'active') this.#checks.delete(id);
+      if (session?.status !== 'active') this.#checks.forget(id);
       else this.#scan(session, check, now, renewals);
     }
     this.#renew(renewals);
@@ -270,23 +242,14 @@ export class Sessions implements HubEvents {
   granted(agent: string, id: string): void {
     const grant = this.#store.sessions.grants(id).find(held => held.agent === agent);
     if (grant?.state === 'sent') this.#store.sessions.setGrant(id, agent, 'acked');
-    const waiter = this.#waiters.get(id);
-    if (waiter === undefined || !waiter.asked.has(agent)) return;
-    waiter.acked.add(agent);
-    const needed = waiter.ack === 'one' ? 1 : waiter.asked.size - waiter.refused.size;
-    if (waiter.acked.size >= needed) waiter.done('acked');
+    this.#answers.granted(id, agent);
   }
 
   refused(agent: string, id: string, code: GrantRefusal): void {
     this.#log.warn('grant refused', { agent, session: id, why: code });
     this.#store.sessions.setGrant(id, agent, 'refused', code);
-    if (this.#checks.has(id)) this.#check(id, this.#clock() + scanEveryMs);
-    const waiter = this.#waiters.get(id);
-    if (waiter === undefined || !waiter.asked.has(agent)) return;
-    waiter.refused.set(agent, code);
-    if (waiter.refused.size === waiter.asked.size) waiter.done(code);
-    else if (waiter.acked.size > 0 && waiter.acked.size + waiter.refused.size === waiter.asked.size)
-      waiter.done('acked');
+    if (this.#checks.has(id)) this.#checks.plan(id, this.#clock() + scanEveryMs);
+    this.#answers.refused(id, agent, code);
   }
 
   ended(agent: string, id: string, reason: EndReason, counters: Counters): void {
@@ -322,7 +285,8 @@ export class Sessions implements HubEvents {
           endpoint === undefined ? {} : { from: endpoint },
         );
     });
-    if (first) this.#tell(session, { event: 'state', session: this.info(session), confirmed: true });
+    if (first)
+      this.#watchers.tell(session.id, { event: 'state', session: this.info(session), confirmed: true });
   }
 
   roamed(agent: string, id: string, endpoint: string | undefined): void {
@@ -345,24 +309,12 @@ export class Sessions implements HubEvents {
 
   // --- inside ---------------------------------------------------------------------------------------------------------------
 
-  #askAgents(
-    session: Session,
-    asked: readonly { agent: string; text: string }[],
-  ): Promise<'acked' | 'timeout' | 'ended' | GrantRefusal> {
+  #askAgents(session: Session, asked: readonly { agent: string; text: string }[]): Promise<Answer> {
     const now = this.#clock();
-    return new Promise(resolve => {
-      this.#waiters.set(session.id, {
-        deadline: now + ackWithinMs,
-        ack: session.policy.ack,
-        asked: new Set(asked.map(({ agent }) => agent)),
-        acked: new Set(),
-        refused: new Map(),
-        done: result => {
-          if (this.#waiters.delete(session.id)) resolve(result);
-        },
-      });
-      for (const { agent, text } of asked) this.hub.grant(agent, session.id, text, session.leaseUntil, now);
-    });
+    const agents = asked.map(({ agent }) => agent);
+    const answer = this.#answers.wait(session.id, session.policy.ack, agents, now + ackWithinMs);
+    for (const { agent, text } of asked) this.hub.grant(agent, session.id, text, session.leaseUntil, now);
+    return answer;
   }
 
   /** Commits the session and ends the older ones of the device here. The newer grant has replaced theirs on every agent that took it. */
@@ -398,7 +350,7 @@ export class Sessions implements HubEvents {
         this.hub.revoke(agent, other.id, other.deviceKey, other.epoch, 'superseded', now);
       this.#over(other, 'superseded');
     }
-    this.#check(session.id, 0);
+    this.#checks.plan(session.id, 0);
     this.#log.info('session granted', {
       session: session.id,
       user: session.user,
@@ -408,7 +360,7 @@ export class Sessions implements HubEvents {
     return true;
   }
 
-  #scan(session: Session, check: { last: number; next: number }, now: number, renewals: Renewal[]): void {
+  #scan(session: Session, check: Check, now: number, renewals: Renewal[]): void {
     // Agents end an expired session themselves and report its counters; Core does it for those that are away.
     const over = session.expiresAt + 2000;
     if (now >= over) return void this.end(session.id, 'expired', 'core');
@@ -418,12 +370,11 @@ export class Sessions implements HubEvents {
     const left = session.expiresAt - now;
     for (const at of warnAtMs)
       if (check.last > 0 && left <= at && session.expiresAt - check.last > at)
-        this.#tell(session, { event: 'warn', secondsLeft: Math.round(left / 1000) });
+        this.#watchers.tell(session.id, { event: 'warn', secondsLeft: Math.round(left / 1000) });
     const warnings = warnAtMs.map(at => session.expiresAt - at).filter(at => at > now);
     const { next, renewal } = this.#lease(session, grants, now);
     if (renewal !== null) renewals.push(renewal);
-    check.last = now;
-    check.next = Math.min(now + checkEveryMs, over, next, ...warnings);
+    this.#checks.done(check, now, Math.min(over, next, ...warnings));
   }
 
   /** A lease is renewed when a third of it has passed. */
@@ -453,12 +404,6 @@ export class Sessions implements HubEvents {
       for (const agent of agents) this.hub.renew(agent, id, until);
   }
 
-  #check(id: string, next: number): void {
-    const check = this.#checks.get(id);
-    if (check === undefined) this.#checks.set(id, { last: 0, next });
-    else check.next = Math.min(check.next, next);
-  }
-
   #permitted(session: Session): boolean {
     const user = this.#store.people.user(session.user);
     const device = this.#store.people.device(session.device);
@@ -478,14 +423,10 @@ export class Sessions implements HubEvents {
 
   #over(session: Session, reason: EndReason): void {
     this.#log.info('session ended', { session: session.id, user: session.user, reason });
-    this.#checks.delete(session.id);
-    this.#waiters.get(session.id)?.done('ended');
-    this.#tell(session, { event: 'ended', reason });
-    this.#watchers.delete(session.id);
-  }
-
-  #tell(session: Session, event: SessionEvent): void {
-    for (const watcher of [...(this.#watchers.get(session.id) ?? [])]) watcher(event);
+    this.#checks.forget(session.id);
+    this.#answers.ended(session.id);
+    this.#watchers.tell(session.id, { event: 'ended', reason });
+    this.#watchers.forget(session.id);
   }
 
   #audit(
@@ -502,14 +443,4 @@ export class Sessions implements HubEvents {
 
 function isHeld({ state }: StoredGrant): boolean {
   return state === 'sent' || state === 'acked' || state === 'live';
-}
-
-export function agentConfig(location: Location): AgentConfig {
-  return {
-    location: location.id,
-    name: location.name,
-    addresses: [gatewayAddress(location.settings)],
-    mtu: location.settings.mtu ?? 1420,
-    keepalive: location.settings.keepalive ?? 25,
-  };
 }

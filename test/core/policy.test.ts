@@ -1,6 +1,7 @@
 import t from 'tap';
 import { check } from '../../src/control/validate.ts';
 import {
+  agentConfig,
   defaultPolicy,
   gatewayAddress,
   hostAddress,
@@ -47,4 +48,17 @@ t.test('problems are named', async t => {
   t.equal(settingsProblem({ network }), null);
   t.match(settingsProblem({ network: '10.77.0.0/31' }), /no room/);
   t.match(settingsProblem({ network: '10.77.0.9/24' }), /did you mean 10\.77\.0\.0\/24/);
+});
+
+t.test('what agents are told of their location', async t => {
+  const told = (settings: Parameters<typeof policyOf>[0]): unknown =>
+    agentConfig({ id: 'l1', name: 'office', settings });
+  t.strictSame(told({ network }), {
+    location: 'l1',
+    name: 'office',
+    addresses: ['10.77.0.1/24'],
+    mtu: 1420,
+    keepalive: 25,
+  });
+  t.match(told({ network, mtu: 1280, keepalive: 0 }), { mtu: 1280, keepalive: 0 });
 });
