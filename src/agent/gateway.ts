@@ -7,11 +7,12 @@ import type { AgentConfig as CoreAgentConfig } from '../control/agentchannel.ts'
 import { backoffMs } from '../control/backoff.ts';
 import type { LocalPolicy } from '../control/grant.ts';
 import type { Log } from '../control/log.ts';
-import { toBase64, toHex, wipe } from '../util/bytes.ts';
+import { toBase64, toHex } from '../util/bytes.ts';
 import { errorText, PlainError, usageError } from '../util/errors.ts';
 import { checkSocketPath } from '../util/socketpath.ts';
 import type { IpPrefix } from '../util/inet.ts';
 import { Admission } from './admission.ts';
+import { Condition, stateOf } from './condition.ts';
 import { type AgentConfig, fixedChanges } from './config.ts';
 import { Core } from './core.ts';
 import { CoreClock } from './coreclock.ts';
@@ -25,17 +26,15 @@ import {
   saveConfig,
   saveEnrolment,
 } from './identity.ts';
-import type { DeviceState, Link, SessionEvent } from './messages.ts';
-import { metricsText } from './metrics.ts';
+import type { Link, SessionEvent } from './messages.ts';
 import { type Kernel, Network } from './network.ts';
 import type { Notify } from './notify.ts';
-import { type RecentEnd, statusReport, type StatusReport } from './report.ts';
+import type { StatusReport } from './report.ts';
 import { hostAddress } from './form.ts';
 import { statusSocket } from './status.ts';
-import { type Check, StatusServer } from './statusserver.ts';
+import { StatusServer } from './statusserver.ts';
 import type { StartDataplane } from './tunnel.ts';
 import { Uapi } from './uapi.ts';
-import { version } from './version.ts';
 
 /** What the gateway needs of the machine; replaced in tests. */
 export interface Host {
@@ -52,8 +51,6 @@ export interface Host {
 
 /** No clock that shows less is right: the first release. */
 const releaseMs = Date.UTC(2026, 0, 1);
-const recentEndsKept = 20;
-const healthWithinMs = 2000;
 
 export class Gateway {
   readonly #log: Log;
@@ -63,7 +60,6 @@ export class Gateway {
   readonly #stopped: Promise<string>;
   #isStopping = false;
   readonly #closers: (() => Promise<void> | void)[] = [];
-  readonly #recentEnds: RecentEnd[] = [];
   readonly #sessionListeners = new Set<(event: SessionEvent) => void>();
   #network: Network | null = null;
   #coreConfig!: CoreAgentConfig;
@@ -72,6 +68,7 @@ export class Gateway {
   #core!: Core;
   #admission!: Admission;
   #clock!: CoreClock;
+  #condition!: Condition;
   #enrolment!: Enrolment;
   metricsPort = 0;
 
@@ -108,17 +105,17 @@ export class Gateway {
 
   /** What the gateway says of itself, for the bus and the service manager. */
   report(): Promise<StatusReport> {
-    return this.#status();
+    return this.#condition.status();
   }
 
   /** Whether the data plane answers. */
   async isWell(): Promise<boolean> {
-    return (await this.#health()).ok;
+    return (await this.#condition.health()).ok;
   }
 
   /** Ends one session, named by its id or its device's key in base64. Core hears of it as of any other end. */
   async logout(session: string): Promise<boolean> {
-    const peer = (await this.#state()).peers.find(
+    const peer = (await stateOf(this.#link)).peers.find(
       ({ publicKey, session: held }) =>
         held !== null && (held.id === session || toBase64(publicKey) === session),
     );
@@ -192,9 +189,19 @@ export class Gateway {
       clock: this.#clock,
       log: this.#log,
       onConfig: coreConfig => this.#onCoreConfig(coreConfig, warn),
-      state: () => this.#state(),
+      state: () => stateOf(this.#link),
       maxLifeMs: () => this.#config.max_life,
       ...(this.#host.delay !== undefined && { delay: this.#host.delay }),
+    });
+    this.#condition = new Condition({
+      link: this.#link,
+      ifname: this.#ifname,
+      agent: this.#enrolment.agentId,
+      core: this.#core,
+      coreUrl: config.core_url,
+      location: () => this.#coreConfig.name,
+      admission: this.#admission,
+      clock: this.#clock,
     });
     const resumed = await this.#admission.resume();
     if (resumed > 0) this.#log.info('sessions of before the restart go on', { sessions: resumed });
@@ -278,12 +285,7 @@ export class Gateway {
     const server = await StatusServer.open({
       listen: metrics_listen,
       socketPath: checkSocketPath(joinPath(run_dir, statusSocket), 'run_dir'),
-      sources: {
-        health: () => this.#health(),
-        ready: () => this.#ready(),
-        metrics: () => this.#metrics(),
-        status: () => this.#status(),
-      },
+      sources: this.#condition,
     });
     this.metricsPort = server.port;
     this.#closers.push(() => server.close());
@@ -322,11 +324,7 @@ export class Gateway {
   }
 
   #onSession(event: SessionEvent): void {
-    if (event.kind === 'ended' && event.reason !== undefined) {
-      const at = new Date(this.#clock.wallMs ?? this.#host.wallMs()).toISOString();
-      this.#recentEnds.push({ id: event.id, device: event.device, reason: event.reason, at });
-      if (this.#recentEnds.length > recentEndsKept) this.#recentEnds.shift();
-    }
+    if (event.kind === 'ended') this.#condition.note(event, this.#clock.wallMs ?? this.#host.wallMs());
     this.#core.onSession(event);
     for (const listener of this.#sessionListeners) listener(event);
   }
@@ -334,76 +332,6 @@ export class Gateway {
   #policy(): LocalPolicy {
     const { max_life, min_stale, ranges, max_peers } = this.#config;
     return { maxLifeMs: max_life, minStale: min_stale / 1000, ranges, maxPeers: max_peers };
-  }
-
-  /** Keys stay in the data plane: the copies that came along are wiped at once. */
-  async #state(): Promise<DeviceState> {
-    const state = await this.#link.request({ op: 'state' });
-    if (state.privateKey !== null) wipe(state.privateKey);
-    for (const peer of state.peers) wipe(peer.presharedKey);
-    return state;
-  }
-
-  async #health(): Promise<Check> {
-    const answer = await Promise.race([
-      this.#link.request({ op: 'sessions' }).then(
-        () => true,
-        () => false,
-      ),
-      this.#pause(healthWithinMs).then(() => null),
-    ]);
-    if (answer === true) return { ok: true };
-    return { ok: false, why: answer === null ? 'the data plane does not answer' : 'the data plane is gone' };
-  }
-
-  /** Ready to carry sessions: with Core away those of before go on, and the cached configuration is in use. */
-  async #ready(): Promise<Check> {
-    const health = await this.#health();
-    if (!health.ok) return health;
-    const { isUp } = await this.#state();
-    return isUp === true
-      ? { ok: true }
-      : { ok: false, why: `interface ${this.#ifname} is down or its port is taken` };
-  }
-
-  async #metrics(): Promise<string> {
-    const asked = performance.now();
-    await new Promise(resolve => setImmediate(resolve));
-    const loopLagSeconds = (performance.now() - asked) / 1000;
-    const { user, system } = process.cpuUsage();
-    return metricsText({
-      state: await this.#state(),
-      version,
-      core: { connected: this.#core.isConnected, reconnects: this.#core.reconnects },
-      grants: this.#admission.results,
-      ends: this.#admission.ends,
-      process: {
-        residentBytes: process.memoryUsage.rss(),
-        heapBytes: process.memoryUsage().heapUsed,
-        cpuSeconds: (user + system) / 1e6,
-        startSeconds: Math.floor(Date.now() / 1000 - process.uptime()),
-        loopLagSeconds,
-      },
-    });
-  }
-
-  async #status(): Promise<StatusReport> {
-    const core = this.#core;
-    return statusReport({
-      state: await this.#state(),
-      version,
-      agent: this.#enrolment.agentId,
-      location: this.#coreConfig.name,
-      core: {
-        url: this.#config.core_url,
-        phase: core.phase,
-        connected: core.isConnected,
-        reconnects: core.reconnects,
-        lastError: core.lastError,
-      },
-      clock: this.#clock.source,
-      recentEnds: this.#recentEnds,
-    });
   }
 
   /** A wait that a stop cuts short. */
