@@ -104,7 +104,7 @@ const rooms = (file, budget, isSmall) => ({
         `${banner}import{createRequire}from"node:module";`,
         'const bundleUrl=import.meta.url,node=createRequire(bundleUrl),open={},',
         'enter=id=>{if(id[0]!==".")return node(id);let room=open[id];if(!room)rooms[id](room=open[id]={},enter);return room},',
-        'later=async id=>enter(id),',
+        'later=async id=>(await 0,enter(id)),', // not before the room that asks has been furnished itself
         `rooms={${chunks.map(chunk => `"./${chunk.fileName}"(exports,require){${entered(chunk.code)}}`).join(',\n')}};`,
         `enter("./${entry}");\n`,
       ].join(''),
