@@ -140,7 +140,7 @@ export class Dataplane {
     const lost = (): void => this.#log('warn', 'the second thread does not answer: going on with one');
     this.#loop = second === null ? new Loop(parts) : second.loop(parts, this.#batches, slots, lost);
     // The loop of two threads is another one, and would have to be rehearsed with a second thread.
-    this.#rehearsal = second === null ? Rehearsal.open(libc, this.#tun, parts, deviceOptions) : null;
+    this.#rehearsal = second === null ? Rehearsal.open(libc, this.#tun, offload, parts, deviceOptions) : null;
     out.writePacket = (at, bytes) => this.#loop.writePlain(at, bytes);
     out.handleEvent = event => this.#gate.deviceEvent(this.#clock.bootMs(), event);
 

@@ -107,13 +107,20 @@ export class Rehearsal {
     parts.batch.maxSegments = near.udp.maxSegments;
   }
 
-  /** Null where there is no loopback interface, or nothing to make sockets of. */
-  static open(libc: Libc, tun: Tun, parts: LoopParts, options: DeviceOptions): Rehearsal | null {
+  /** Null where there is no loopback interface, or nothing to make sockets of. `offload` is that of the real sockets. */
+  static open(
+    libc: Libc,
+    tun: Tun,
+    offload: boolean,
+    parts: LoopParts,
+    options: DeviceOptions,
+  ): Rehearsal | null {
     const udps: Udp[] = [];
     const pair = libc.socketPair();
     if (pair[0] < 0) return null;
     try {
-      for (let i = 0; i < 2; i++) udps.push(openUdp(libc, { family: 4, port: 0, address: loopback }));
+      for (let i = 0; i < 2; i++)
+        udps.push(openUdp(libc, { family: 4, port: 0, address: loopback, offload }));
     } catch {
       for (const fd of pair) libc.close(fd);
       for (const udp of udps) udp.close();

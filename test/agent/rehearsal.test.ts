@@ -27,7 +27,7 @@ import { FaultyFfi } from '../fixtures/faultyffi.ts';
 const ffi = new FaultyFfi(await loadFfi());
 
 /** A data plane's parts, around a TUN device that must not be touched: it has no descriptor. */
-function stage(vnetHeader: boolean): { parts: LoopParts; open: () => Rehearsal | null } {
+function stage(vnetHeader: boolean, offload = true): { parts: LoopParts; open: () => Rehearsal | null } {
   const memory = new WebAssembly.Memory({ initial: 32, maximum: 32, shared: true });
   const arena = new Arena(memory.buffer);
   const libc = new Libc(ffi, arena);
@@ -56,7 +56,7 @@ function stage(vnetHeader: boolean): { parts: LoopParts; open: () => Rehearsal |
     counters,
     out: new DataplaneOutbox(sockets, counters),
   };
-  return { parts, open: () => Rehearsal.open(libc, tun, parts, options) };
+  return { parts, open: () => Rehearsal.open(libc, tun, offload, parts, options) };
 }
 
 const descriptors = (): number => readdirSync('/proc/self/fd').length;
@@ -84,6 +84,15 @@ for (const vnetHeader of [true, false]) {
     t.equal(batches.sum, 0);
   });
 }
+
+t.test('no segmentation where it is switched off', async t => {
+  const { parts, open } = stage(false, false);
+  const rehearsal = open()!;
+  t.equal(parts.batch.maxSegments, 1);
+  for (let turn = 0; turn < 30; turn++) rehearsal.play();
+  t.ok(rehearsal.heard > 0);
+  rehearsal.close();
+});
 
 t.test('can be broken off at any time', async t => {
   const { open } = stage(true);
