@@ -139,8 +139,11 @@ export class Dataplane {
     };
     const lost = (): void => this.#log('warn', 'the second thread does not answer: going on with one');
     this.#loop = second === null ? new Loop(parts) : second.loop(parts, this.#batches, slots, lost);
-    // The loop of two threads is another one, and would have to be rehearsed with a second thread.
-    this.#rehearsal = second === null ? Rehearsal.open(libc, this.#tun, offload, parts, deviceOptions) : null;
+    // The loop of two threads is another one, and would have to be rehearsed with a second thread. The rehearsal has a time of its
+    // own, so what remembers times must not be shared with it.
+    const played = { ...parts, unreachable: new Unreachable(arena, checksum) };
+    this.#rehearsal =
+      second === null ? Rehearsal.open(libc, this.#tun, offload, played, deviceOptions) : null;
     out.writePacket = (at, bytes) => this.#loop.writePlain(at, bytes);
     out.handleEvent = event => this.#gate.deviceEvent(this.#clock.bootMs(), event);
 

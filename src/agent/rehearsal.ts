@@ -11,6 +11,7 @@ import type { Libc } from '../platform/libc.ts';
 import { Poller } from '../platform/poll.ts';
 import { Tun } from '../platform/tun.ts';
 import { openUdp, type Udp } from '../platform/udp.ts';
+import { wipe } from '../util/bytes.ts';
 import { type AllowedIp, Device, type DeviceOptions } from '../wireguard/device.ts';
 import { Endpoint } from '../wireguard/endpoint.ts';
 import { Counters } from './counters.ts';
@@ -72,6 +73,7 @@ class End {
     const key = new Uint8Array(32);
     options.random(key);
     device.setPrivateKey(0, key, out);
+    wipe(key);
     device.up(0, out);
   }
 
