@@ -177,7 +177,7 @@ export class Dataplane {
     this.#now = this.#clock.bootMs();
     let goesOn = true;
     // Between two turns of the rehearsal one of the real thing, which ends at once and sees input where there may be none.
-    for (let turn = 0; goesOn && this.#rehearsal?.play() === true; turn++) {
+    for (let turn = 0; goesOn && !this.#device.isUp && this.#rehearsal?.play() === true; turn++) {
       this.#wake.signal();
       goesOn = this.#turn(turn % 64 === 0 ? ~0 : this.#packetBits, 1.5);
     }
