@@ -143,7 +143,9 @@ export class Dataplane {
     // own, so what remembers times must not be shared with it.
     const played = { ...parts, unreachable: new Unreachable(arena, checksum) };
     this.#rehearsal =
-      second === null ? Rehearsal.open(libc, this.#tun, offload, played, deviceOptions) : null;
+      second === null && process.env['SALLYPORT_REHEARSE'] === '1'
+        ? Rehearsal.open(libc, this.#tun, offload, played, deviceOptions)
+        : null;
     out.writePacket = (at, bytes) => this.#loop.writePlain(at, bytes);
     out.handleEvent = event => this.#gate.deviceEvent(this.#clock.bootMs(), event);
 
