@@ -64,7 +64,7 @@ export class Dataplane {
   readonly #generation: GenerationWatch | null;
   readonly #generationBit: number;
   readonly #packetBits: number;
-  #rehearsal: Rehearsal | null;
+  #rehearsal: Rehearsal | null = null;
   /** The end of the latest turn. */
   #now = 0;
 
@@ -139,13 +139,12 @@ export class Dataplane {
     };
     const lost = (): void => this.#log('warn', 'the second thread does not answer: going on with one');
     this.#loop = second === null ? new Loop(parts) : second.loop(parts, this.#batches, slots, lost);
-    // The loop of two threads is another one, and would have to be rehearsed with a second thread. The rehearsal has a time of its
-    // own, so what remembers times must not be shared with it.
-    const played = { ...parts, unreachable: new Unreachable(arena, checksum) };
-    this.#rehearsal =
-      second === null && process.env['SALLYPORT_REHEARSE'] === '1'
-        ? Rehearsal.open(libc, this.#tun, offload, played, deviceOptions)
-        : null;
+    // An experiment, so not among the options. The loop of two threads is another one, and would need its own. The rehearsal has
+    // a time of its own, so what remembers times must not be shared with it.
+    if (second === null && process.env['SALLYPORT_REHEARSE'] === '1') {
+      const played = { ...parts, unreachable: new Unreachable(arena, checksum) };
+      this.#rehearsal = Rehearsal.open(libc, this.#tun, offload, played, deviceOptions);
+    }
     out.writePacket = (at, bytes) => this.#loop.writePlain(at, bytes);
     out.handleEvent = event => this.#gate.deviceEvent(this.#clock.bootMs(), event);
 
@@ -179,7 +178,7 @@ export class Dataplane {
     this.#now = this.#clock.bootMs();
     let goesOn = true;
     // Between two turns of the rehearsal one of the real thing, which ends at once and sees input where there may be none.
-    for (let turn = 0; goesOn && !this.#device.isUp && this.#rehearsal?.play() === true; turn++) {
+    for (let turn = 0; goesOn && this.#rehearsal?.play() === true; turn++) {
       this.#wake.signal();
       goesOn = this.#turn(turn % 64 === 0 ? ~0 : this.#packetBits, 1.5);
     }
