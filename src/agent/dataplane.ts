@@ -41,6 +41,11 @@ const arenaPagesOfTwo = 64;
 const defaultMtu = 1420;
 /** The longest wait; then there is nothing to do, and the next one begins. */
 const longestMs = 3_600_000;
+/**
+ * The rehearsal keeps out of the way so long after the start, a command, a packet or news of the link. What comes then wants
+ * an answer at once: a peer's handshake that finds the port not yet open is not sent again for five seconds.
+ */
+const breakMs = 100;
 
 export class Dataplane {
   readonly #port: MessagePort;
@@ -64,7 +69,8 @@ export class Dataplane {
   readonly #generation: GenerationWatch | null;
   readonly #generationBit: number;
   readonly #packetBits: number;
-  #rehearsal: Rehearsal | null = null;
+  readonly #rehearsal: Rehearsal | null;
+  #playFrom = 0;
   /** The end of the latest turn. */
   #now = 0;
 
@@ -139,12 +145,11 @@ export class Dataplane {
     };
     const lost = (): void => this.#log('warn', 'the second thread does not answer: going on with one');
     this.#loop = second === null ? new Loop(parts) : second.loop(parts, this.#batches, slots, lost);
-    // An experiment, so not among the options. The loop of two threads is another one, and would need its own. The rehearsal has
-    // a time of its own, so what remembers times must not be shared with it.
-    if (second === null && process.env['SALLYPORT_REHEARSE'] === '1') {
-      const played = { ...parts, unreachable: new Unreachable(arena, checksum) };
-      this.#rehearsal = Rehearsal.open(libc, this.#tun, offload, played, deviceOptions);
-    }
+    // The loop of two threads is another one, and would need its own rehearsal. This one has a time of its own, so what
+    // remembers times must not be shared with it.
+    const played = { ...parts, unreachable: new Unreachable(arena, checksum) };
+    this.#rehearsal =
+      second === null ? Rehearsal.open(libc, this.#tun, offload, played, deviceOptions) : null;
     out.writePacket = (at, bytes) => this.#loop.writePlain(at, bytes);
     out.handleEvent = event => this.#gate.deviceEvent(this.#clock.bootMs(), event);
 
@@ -175,24 +180,33 @@ export class Dataplane {
 
   /** Until told to stop, or until somebody deletes the interface. */
   run(): void {
+    const rehearsal = this.#rehearsal;
     this.#now = this.#clock.bootMs();
+    this.#playFrom = this.#now + breakMs;
     let goesOn = true;
-    // Between two turns of the rehearsal one of the real thing, which ends at once and sees input where there may be none.
-    for (let turn = 0; goesOn && this.#rehearsal?.play() === true; turn++) {
-      this.#wake.signal();
-      goesOn = this.#turn(turn % 64 === 0 ? ~0 : this.#packetBits, 1.5);
+    let isPlaying = rehearsal !== null;
+    for (let turn = 0; goesOn;) {
+      const breakLeftMs = isPlaying ? this.#playFrom - this.#now : longestMs;
+      if (breakLeftMs > 0) goesOn = this.#turn(0, breakLeftMs);
+      else {
+        // Between two turns of the rehearsal one of the real thing, which ends at once and sees input where there may be none.
+        isPlaying = rehearsal!.play();
+        this.#wake.signal();
+        goesOn = this.#turn(turn++ % 64 === 0 ? ~0 : this.#packetBits, 0);
+      }
     }
-    this.#rehearsal?.close();
-    this.#rehearsal = null;
-    while (goesOn) goesOn = this.#turn(0, longestMs);
+    if (isPlaying) rehearsal!.close();
     this.#close(this.#now);
   }
 
   /** Waits, at most so long, and does what there is to do, and what `extra` says. False at the end. */
   #turn(extra: number, limitMs: number): boolean {
     const gate = this.#gate;
-    const mask = this.#poller.wait(Math.min(gate.nextDeadline - this.#now, limitMs)) | extra;
+    const polled = this.#poller.wait(Math.min(gate.nextDeadline - this.#now, limitMs));
+    const mask = polled | extra;
     const started = this.#clock.bootMs();
+    // Stored whatever comes: a store that the rehearsal has not seen would throw away the code that it compiled.
+    this.#playFrom = (polled & ~(1 << this.#wakeBit)) !== 0 ? started + breakMs : this.#playFrom;
     if (this.#clock.woke(started)) this.#forgetKeys(started);
     if ((mask & (1 << this.#generationBit)) !== 0 && this.#generation?.changed() === true) this.#beCopy();
     if ((mask & (1 << this.#wakeBit)) !== 0) this.#serve(started);
@@ -216,6 +230,7 @@ export class Dataplane {
       next = receiveMessageOnPort(this.#port)
     ) {
       const { id, command } = next.message as { id: number; command: Command };
+      this.#playFrom = now + breakMs;
       try {
         this.#port.postMessage({ id, result: this.#gate.run(now, command) });
       } catch (error) {

@@ -19,7 +19,9 @@ import { Loop, type LoopParts } from './loop.ts';
 import { DataplaneOutbox } from './outbox.ts';
 import { Sockets } from './sockets.ts';
 
-const turns = 4000;
+export const turns = 4000;
+/** Then nothing is played for a while: the loop around is compiled by the number of its rounds, and that takes more of them. */
+const restTurns = 2000;
 /** What passes on the devices' clock from turn to turn: the keys grow old on the way. With a fraction, as real time has one. */
 const turnMs = 50.1;
 /** From time to time they meet for the first time again: handshake, packets that wait for it, and the end of a peer. */
@@ -100,7 +102,7 @@ export class Rehearsal {
   readonly #parts: LoopParts;
   #near: End;
   #far: End;
-  #turn = 0;
+  #turn = -1;
 
   private constructor(parts: LoopParts, near: End, far: End) {
     this.#parts = parts;
@@ -134,8 +136,13 @@ export class Rehearsal {
     return new Rehearsal(parts, end(0), end(1));
   }
 
-  /** One packet or super-packet from end to end; the next one goes the other way. False when that was the last. */
+  /** One packet or super-packet from end to end; the next one goes the other way. False when all is over, and closed. */
   play(): boolean {
+    if (++this.#turn >= turns) {
+      const goesOn = this.#turn < turns + restTurns;
+      if (!goesOn) this.close();
+      return goesOn;
+    }
     const { arena, slot, tun } = this.#parts;
     const near = this.#near;
     const far = this.#far;
@@ -155,9 +162,10 @@ export class Rehearsal {
     while (far.tun.read(slot.at, 1 << 16) > 0);
     this.#near = far;
     this.#far = near;
-    return ++this.#turn < turns;
+    return true;
   }
 
+  /** For an end before the last turn. */
   close(): void {
     this.#near.close();
     this.#far.close();
