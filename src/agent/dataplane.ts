@@ -263,10 +263,7 @@ export class Dataplane {
   #forgetKeys(now: number): void {
     this.#device.wipeSessions();
     this.#gate.poll(now);
-    this.#log(
-      'info',
-      'the machine slept: session keys are wiped, the next packet of each peer starts a handshake',
-    );
+    this.#log('info', 'the machine slept: session keys are wiped, the next packet starts a handshake');
   }
 
   /** Another copy of this machine has the same keys and counters: nothing more is sealed with them (T18). */

@@ -184,10 +184,7 @@ export class InheritedPlane implements Dataplane {
     if (!clock.woke()) return now;
     this.#device.wipeSessions();
     this.#gate.poll(now);
-    this.#log(
-      'info',
-      'the machine slept: session keys are wiped, the next packet of each peer starts a handshake',
-    );
+    this.#log('info', 'the machine slept: session keys are wiped, the next packet starts a handshake');
     return now;
   }
 

@@ -40,7 +40,8 @@ export class Clock {
     this.#seenMs = bootMs;
     if (!isDue) return false;
     const before = this.#sleptMs;
-    this.#sleptMs = bootMs - this.#read(this.#monotonic);
+    // Never less: a process that is stopped between the two clocks would seem to have slept at the next question.
+    this.#sleptMs = Math.max(before, bootMs - this.#read(this.#monotonic));
     return this.#sleptMs - before >= pauseMs;
   }
 

@@ -38,13 +38,13 @@ interface Setup {
 
 function setup(
   t: Test,
-  of?: string,
+  disk?: string,
   clock: { ms: number } = { ms: start },
   core: FakeCore = new FakeCore(),
 ): Setup {
   // Before there is a directory, or it would be removed first, and the last write meet that.
   t.teardown(() => store.flush());
-  const directory = of ?? t.testdir();
+  const directory = disk ?? t.testdir();
   core.now = () => clock.ms;
   core.kemPublicKey = identity.kem.publicKey;
   const link = new FakeLink();

@@ -41,4 +41,9 @@ t.test('T18 a sleep is noticed once, a long wait is none', async t => {
   };
   ahead = 3600; // both clocks: an hour in ppoll
   t.notOk(waited.woke(waited.bootMs()));
+  const stopped = new Clock(libc);
+  const then = Math.ceil(stopped.bootMs() / 64) * 64; // a millisecond in which it looks without cause
+  ahead += 5; // after boot time was read
+  t.notOk(stopped.woke(then));
+  t.notOk(stopped.woke(stopped.bootMs()), 'stopped between the two clocks is not asleep');
 });
