@@ -48,23 +48,32 @@ function licencesOnce(source) {
   return source.replace(/\/\*![^]*?\*\/\n?/g, text => (seen.size === seen.add(text).size ? '' : text));
 }
 
+/** Names of the language that stand in the gateway's file by the dozen: with one letter each in their place it is 1.4 KB shorter. */
+const often = { Uint8Array: 'Octets', Int32Array: 'Integers', RangeError: 'OutOfRange' };
+
 /**
- * Every `const` as `let`: tsc and eslint have seen to it that none is assigned to, and 1,600 of them are 3 KB, together with what
- * can be declared in one statement then.
+ * Shorter in ways that a minifier leaves to whoever knows more than it. Every `const` is a `let`: tsc and eslint have seen to it
+ * that none is assigned to, and 1,600 of them are 3 KB, together with what can be declared in one statement then. And `often`.
  */
-function variable(source, tree) {
-  const at = [];
-  (function find(node) {
-    if (node.type === 'VariableDeclaration' && node.kind === 'const') at.push(node.start);
+function shorter(source, tree) {
+  const edits = [
+    [banner.length, '', `let ${Object.entries(often).map(([name, short]) => `${short}=${name}`)};`],
+  ];
+  (function find(node, parent) {
+    if (node.type === 'VariableDeclaration' && node.kind === 'const')
+      edits.push([node.start, 'const', 'let']);
+    const isKey = !parent?.computed && (parent?.key === node || parent?.property === node);
+    if (node.type === 'Identifier' && Object.hasOwn(often, node.name) && !isKey)
+      edits.push([node.start, node.name, often[node.name]]);
     for (const value of Object.values(node))
       for (const child of Array.isArray(value) ? value : [value])
-        if (typeof child?.type === 'string') find(child);
+        if (typeof child?.type === 'string') find(child, node);
   })(tree);
   let result = '';
   let from = 0;
-  for (const start of at.sort((a, b) => a - b)) {
-    result += `${source.slice(from, start)}let`;
-    from = start + 'const'.length;
+  for (const [start, old, text] of edits.sort((a, b) => a[0] - b[0])) {
+    result += source.slice(from, start) + text;
+    from = start + old.length;
   }
   return result + source.slice(from);
 }
@@ -110,7 +119,7 @@ const rooms = (file, budget, isSmall) => ({
       ].join(''),
     );
     if (isSmall) {
-      const once = await minify(variable(source, this.parse(source)), minifyOptions);
+      const once = await minify(shorter(source, this.parse(source)), minifyOptions);
       source = (await minify(once.code, minifyOptions)).code; // finds 0.6 KB more, which further passes of the first do not
     }
     const bytes = Buffer.byteLength(source);
