@@ -50,13 +50,13 @@ export class SendBatch {
     this.#arena = arena;
     this.at = arena.alloc(marginBytes + this.bytes) + marginBytes;
     this.#end = this.at;
-    this.packetAt = new Int32Array(packets);
-    this.packetBytes = new Int32Array(packets);
-    this.groupAt = new Int32Array(packets);
-    this.groupBytes = new Int32Array(packets);
-    this.groupSegment = new Int32Array(packets);
-    this.groupCount = new Int32Array(packets);
-    this.groupEcn = new Int32Array(packets);
+    this.packetAt = arena.int32(packets);
+    this.packetBytes = arena.int32(packets);
+    this.groupAt = arena.int32(packets);
+    this.groupBytes = arena.int32(packets);
+    this.groupSegment = arena.int32(packets);
+    this.groupCount = arena.int32(packets);
+    this.groupEcn = arena.int32(packets);
   }
 
   /** Forgets all messages. */

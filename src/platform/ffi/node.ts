@@ -27,13 +27,19 @@ export function openNodeFfi(): Ffi {
   if (location === null) throw new Error('libc has no __errno_location');
   // errno stays at one address for the life of the thread, so reading it later is a plain load.
   const errno = new Int32Array(ffi.toArrayBuffer(location.raw() as bigint, 4, false));
+  // A result becomes a number by way of memory: `Number(bigint)` is a call into the runtime and leaves garbage behind.
+  const whole = new BigInt64Array(1);
+  const halves = new Int32Array(whole.buffer);
   return {
     name: 'node:ffi',
     pointerBytes: pointerBytesOf(process.arch),
     address: buffer => Number(ffi.getRawPointer(buffer)),
     word: value => wordOf(value, bits),
     add: (base, offset) => (base as bigint) + BigInt(offset | 0),
-    int: word => Number(BigInt.asIntN(32, word as bigint)),
+    int: word => {
+      whole[0] = word as bigint;
+      return halves[0]!;
+    },
     symbol: (name, parameters, result) => self.symbol(name, parameters, result),
     library: path => openLibrary(ffi, path, bits),
     errno: () => errno[0]!,
