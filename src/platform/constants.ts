@@ -59,12 +59,13 @@ export const TUN_F_TSO6 = 4;
 export const TUN_F_USO4 = 0x20;
 export const TUN_F_USO6 = 0x40;
 
-export const POLLIN = 1;
-export const POLLERR = 8;
-export const POLLHUP = 16;
-export const POLLNVAL = 32;
+export const EPOLLIN = 1;
+export const EPOLL_CTL_ADD = 1;
+export const EPOLL_CTL_DEL = 2;
+export const EPOLL_CLOEXEC = 0o2000000;
 export const EFD_NONBLOCK = 0o4000;
 export const MADV_DONTNEED = 4;
+export const MADV_HUGEPAGE = 14;
 export const EFD_CLOEXEC = 0o2000000;
 export const CLOCK_MONOTONIC = 1;
 export const CLOCK_BOOTTIME = 7;

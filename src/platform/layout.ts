@@ -22,7 +22,7 @@ export type Layout = {
     readonly align: number;
   };
   readonly ifreq: { readonly name: 0; readonly value: 16; readonly bytes: number };
-  /** What the libc symbols `ppoll` and `clock_gettime` take: on 32 bits these are the time32 variants. */
+  /** What the libc symbol `clock_gettime` gives: on 32 bits it is the time32 variant. */
   readonly timespec: { readonly seconds: 0; readonly nanoseconds: number; readonly bytes: number };
 };
 
@@ -84,6 +84,8 @@ export const sockaddrIn6 = { family: 0, port: 2, flow: 4, address: 8, scope: 24,
 export const sockaddrNl = { family: 0, portId: 4, groups: 8, bytes: 12 } as const;
 export const inPktinfo = { ifindex: 0, local: 4, destination: 8, bytes: 12 } as const;
 export const in6Pktinfo = { destination: 0, ifindex: 16, bytes: 20 } as const;
-export const pollfd = { fd: 0, events: 4, revents: 6, bytes: 8 } as const;
+/** struct epoll_event, the event mask in front: packed on x86-64, and so it is by nature on 32-bit x86. */
+export const epollEvent: { readonly data: number; readonly bytes: number } =
+  process.arch === 'x64' || process.arch === 'ia32' ? { data: 4, bytes: 12 } : { data: 8, bytes: 16 };
 /** struct virtio_net_hdr in front of each packet of a TUN opened with IFF_VNET_HDR. */
 export const vnetHeaderBytes = 10;

@@ -4,7 +4,16 @@
 import { utf8 } from '../util/bytes.ts';
 import type { Arena } from '../util/arena.ts';
 import type { Ffi, NativeFunction, RawFunction, ResultKind, Word } from './ffi/ffi.ts';
-import { AF_UNIX, EINVAL, EINTR, F_GETFL, F_SETFL, O_CLOEXEC, O_NONBLOCK } from './constants.ts';
+import {
+  AF_UNIX,
+  EINVAL,
+  EINTR,
+  F_GETFL,
+  F_SETFL,
+  MADV_HUGEPAGE,
+  O_CLOEXEC,
+  O_NONBLOCK,
+} from './constants.ts';
 import { SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK } from './constants.ts';
 import type { Layout } from './layout.ts';
 import { layoutOf } from './layout.ts';
@@ -30,7 +39,7 @@ export class Libc {
   readonly #readv: RawFunction;
   readonly #sendmsg: RawFunction;
   readonly #recvmsg: RawFunction;
-  readonly #ppoll: RawFunction;
+  readonly #epollWait: RawFunction;
   readonly #gettime: RawFunction;
   readonly #open: NativeFunction;
   readonly #close: NativeFunction;
@@ -42,6 +51,8 @@ export class Libc {
   readonly #getsockopt: NativeFunction;
   readonly #getsockname: NativeFunction;
   readonly #eventfd: NativeFunction;
+  readonly #epollCreate: NativeFunction;
+  readonly #epollCtl: NativeFunction;
   readonly #socketpair: NativeFunction;
 
   constructor(ffi: Ffi, arena: Arena) {
@@ -59,7 +70,7 @@ export class Libc {
     this.#readv = this.#symbol('readv', 3).raw;
     this.#sendmsg = this.#symbol('sendmsg', 3).raw;
     this.#recvmsg = this.#symbol('recvmsg', 3).raw;
-    this.#ppoll = this.#symbol('ppoll', 4).raw;
+    this.#epollWait = this.#symbol('epoll_wait', 4).raw;
     this.#gettime = this.#symbol('clock_gettime', 2).raw;
     this.#open = this.#symbol('open', 3);
     this.#close = this.#symbol('close', 1);
@@ -71,6 +82,8 @@ export class Libc {
     this.#getsockopt = this.#symbol('getsockopt', 5);
     this.#getsockname = this.#symbol('getsockname', 3);
     this.#eventfd = this.#symbol('eventfd', 2);
+    this.#epollCreate = this.#symbol('epoll_create1', 1);
+    this.#epollCtl = this.#symbol('epoll_ctl', 4);
     this.#socketpair = this.#symbol('socketpair', 4);
   }
 
@@ -101,11 +114,15 @@ export class Libc {
     return this.#result(this.#recvmsg(fd, this.ffi.add(this.baseWord, header), this.#zero));
   }
 
-  /** `timeout` is the offset of a timespec, or -1 to wait for ever. */
-  ppoll(fds: number, count: number, timeout: number): number {
-    const when = timeout < 0 ? this.#zero : this.ffi.add(this.baseWord, timeout);
+  /** Up to `count` events at offset `events`; waits `timeoutMs` at most, a whole number. */
+  epollWait(epoll: Word, events: number, count: number, timeoutMs: number): number {
     return this.#result(
-      this.#ppoll(this.ffi.add(this.baseWord, fds), this.ffi.add(this.#zero, count), when, this.#zero),
+      this.#epollWait(
+        epoll,
+        this.ffi.add(this.baseWord, events),
+        this.ffi.add(this.#zero, count),
+        this.ffi.add(this.#zero, timeoutMs),
+      ),
     );
   }
 
@@ -179,6 +196,15 @@ export class Libc {
     return this.#number(this.#eventfd(0, flags));
   }
 
+  epollCreate(flags: number): number {
+    return this.#number(this.#epollCreate(flags));
+  }
+
+  /** `event` is the offset of an epoll_event. */
+  epollCtl(epoll: number, action: number, fd: number, event: number): number {
+    return this.#number(this.#epollCtl(epoll, action, fd, this.base + event));
+  }
+
   /** Two connected datagram sockets that do not block; or twice the same -errno. */
   socketPair(): readonly [number, number] {
     const { scratch, arena } = this;
@@ -186,6 +212,14 @@ export class Libc {
     const result = this.#number(this.#socketpair(AF_UNIX, type, 0, this.base + scratch));
     if (result < 0) return [result, result];
     return [arena.view.getInt32(scratch, true), arena.view.getInt32(scratch + 4, true)];
+  }
+
+  /**
+   * Asks for large pages under the arena, before anything is in it. A packet after a silence touches a dozen of the small ones,
+   * each of them a walk through tables that have gone cold. 0, or -EINVAL from a kernel that has none.
+   */
+  largePages(): number {
+    return this.#number(this.#symbol('madvise', 3)(this.base, this.arena.u8.length, MADV_HUGEPAGE));
   }
 
   // Structures.

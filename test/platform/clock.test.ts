@@ -39,7 +39,7 @@ t.test('T18 a sleep is noticed once, a long wait is none', async t => {
     libc.arena.view.setUint32(at, libc.arena.view.getUint32(at, true) + ahead, true);
     return result;
   };
-  ahead = 3600; // both clocks: an hour in ppoll
+  ahead = 3600; // both clocks: an hour of waiting
   t.notOk(waited.woke(waited.bootMs()));
   const stopped = new Clock(libc);
   const then = Math.ceil(stopped.bootMs() / 64) * 64; // a millisecond in which it looks without cause
