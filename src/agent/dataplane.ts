@@ -46,6 +46,11 @@ const longestMs = 3_600_000;
  * an answer at once: a peer's handshake that finds the port not yet open is not sent again for five seconds.
  */
 const breakMs = 100;
+/**
+ * After a silence this long a packet is taken to be alone: it is read, and what there is to do for it is done, before anybody
+ * asks for a second one. If there is one, the next wait ends at once.
+ */
+const loneMs = 0.3;
 
 export class Dataplane {
   readonly #port: MessagePort;
@@ -175,7 +180,9 @@ export class Dataplane {
     const second = isTwo
       ? await (await import('./second.ts')).startSecond(arena, memory, seed.options)
       : null;
-    return new Dataplane(seed, new Libc(ffi, arena), memory, second);
+    const libc = new Libc(ffi, arena);
+    libc.largePages();
+    return new Dataplane(seed, libc, memory, second);
   }
 
   /** Until told to stop, or until somebody deletes the interface. */
@@ -205,15 +212,16 @@ export class Dataplane {
     const polled = this.#poller.wait(Math.min(gate.nextDeadline - this.#now, limitMs));
     const mask = polled | extra;
     const started = this.#clock.bootMs();
+    const isLone = started - this.#now > loneMs;
     // Stored whatever comes: a store that the rehearsal has not seen would throw away the code that it compiled.
     this.#playFrom = (polled & ~(1 << this.#wakeBit)) !== 0 ? started + breakMs : this.#playFrom;
     if (this.#clock.woke(started)) this.#forgetKeys(started);
     if ((mask & (1 << this.#generationBit)) !== 0 && this.#generation?.changed() === true) this.#beCopy();
     if ((mask & (1 << this.#wakeBit)) !== 0) this.#serve(started);
-    if ((mask & (1 << this.#tunBit)) !== 0 && !this.#loop.outbound(started)) return false;
+    if ((mask & (1 << this.#tunBit)) !== 0 && !this.#loop.outbound(started, isLone)) return false;
     const { v4, v6, bit4, bit6 } = this.#sockets;
-    if ((mask & (1 << bit4)) !== 0) this.#loop.inbound(started, v4);
-    if ((mask & (1 << bit6)) !== 0) this.#loop.inbound(started, v6);
+    if ((mask & (1 << bit4)) !== 0) this.#loop.inbound(started, v4, isLone);
+    if ((mask & (1 << bit6)) !== 0) this.#loop.inbound(started, v6, isLone);
     if ((mask & (1 << this.#linkBit)) !== 0 && !this.#followLink(started)) return false;
     if ((mask & (1 << this.#routeBit)) !== 0) this.#forgetSources();
     const now = (this.#now = this.#clock.bootMs());
@@ -300,6 +308,7 @@ export class Dataplane {
     this.#netlink.close();
     this.#generation?.close();
     this.#tun.close();
+    this.#poller.close();
     this.#port.postMessage({ ev: 'closed' } satisfies WorkerEvent);
     this.#port.close();
   }

@@ -1,5 +1,5 @@
 // Link: the control plane's end of the wire to the data-plane worker. Requests go over a MessagePort; because the worker
-// blocks in ppoll and never turns its own event loop, each one is followed by a write to an eventfd it polls. Answers and
+// blocks in epoll_wait and never turns its own event loop, each one is followed by a write to an eventfd it polls. Answers and
 // events come back over the same port (posting needs no event loop on the sender's side).
 
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';

@@ -1,4 +1,4 @@
-// Loop: the packet path, run to completion. One turn is ppoll, then whole batches: TUN to network, network to TUN, then
+// Loop: the packet path, run to completion. One turn is a wait, then whole batches: TUN to network, network to TUN, then
 // deadlines and commands. Nothing here allocates per packet, waits for a batch to fill, or spins when idle: the wait ends
 // with input, a command, or the next deadline (fast-path §6, §8.2).
 
@@ -80,13 +80,17 @@ export class Loop {
     this.#out = parts.out;
   }
 
-  /** TUN to network until the device has no more, or its turn is over. False when the TUN device is gone. */
-  outbound(now: number): boolean {
+  /**
+   * TUN to network until the device has no more, or its turn is over, which for a lone packet it is after that one. False
+   * when the TUN device is gone.
+   */
+  outbound(now: number, isLone = false): boolean {
+    const limit = isLone ? 1 : readsPerTurn;
     const tun = this.#tun;
     const segmenter = this.#segmenter;
     const head = segmenter.headBytes;
     let alive = true;
-    for (let reads = 0; reads < readsPerTurn; reads++) {
+    for (let reads = 0; reads < limit; reads++) {
       if (this.batch.count >= this.enough || !this.batch.fits(segmenter.mtu)) this.flush(now, true);
       const at = this.batch.readAt;
       const bytes = tun.vnetHeader
@@ -216,9 +220,10 @@ export class Loop {
   }
 
   /** Network to TUN until the socket, if there is one, has no more, or its turn is over. */
-  inbound(now: number, udp: Udp | null): void {
+  inbound(now: number, udp: Udp | null, isLone = false): void {
     if (udp === null) return;
-    for (let receives = 0; receives < receivesPerTurn; receives++) {
+    const limit = isLone ? 1 : receivesPerTurn;
+    for (let receives = 0; receives < limit; receives++) {
       const bytes = udp.receive(this.slot);
       if (bytes < 0) return;
       this.judge(now, bytes);

@@ -60,11 +60,13 @@ class End {
   readonly udp: Udp;
   readonly tun: Tun;
   readonly out: DataplaneOutbox;
+  readonly #poller: Poller;
 
   constructor(libc: Libc, udp: Udp, tun: Tun, parts: LoopParts, options: DeviceOptions) {
     this.udp = udp;
     this.tun = tun;
-    const sockets = new Sockets(libc, new Poller(libc), true);
+    this.#poller = new Poller(libc); // for nothing but to have one
+    const sockets = new Sockets(libc, this.#poller, true);
     sockets.v4 = udp;
     const counters = new Counters();
     this.out = new DataplaneOutbox(sockets, counters);
@@ -91,6 +93,7 @@ class End {
 
   close(): void {
     this.device.destroy();
+    this.#poller.close();
     this.udp.close();
     this.tun.close();
   }

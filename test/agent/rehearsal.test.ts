@@ -102,15 +102,16 @@ t.test('can be broken off at any time', async t => {
 });
 
 t.test('where there are no sockets for it, there is no rehearsal', async t => {
+  const { open } = stage(true);
   const before = descriptors();
   ffi.fail('socketpair', () => 24);
-  t.equal(stage(true).open(), null, 'too many open files');
+  t.equal(open(), null, 'too many open files');
   ffi.heal();
   ffi.fail('bind', () => 99);
-  t.equal(stage(true).open(), null, 'no loopback address');
+  t.equal(open(), null, 'no loopback address');
   ffi.heal();
   ffi.fail('bind', call => (call > 2 ? 99 : 0)); // the first socket binds twice: itself, and the probe of its segments
-  t.equal(stage(true).open(), null, 'only one socket');
+  t.equal(open(), null, 'only one socket');
   ffi.heal();
   t.equal(descriptors(), before, 'and what was opened is closed');
 });
