@@ -228,7 +228,7 @@ export class Segmenter {
     const payload = this.packetBytes - headers;
     const field = this.#fieldAt - from;
     const isTcp = this.#kind !== gso.udp;
-    const sequence = view.getUint32(from + transport + tcp.sequence);
+    const sequence = view.getInt32(from + transport + tcp.sequence);
     const id = view.getUint16(from + ip4.id);
     const offsetAndFlags = isTcp ? view.getUint16(from + transport + tcp.offset) : 0;
     let done = this.#done;
@@ -253,7 +253,7 @@ export class Segmenter {
       } else view.setUint16(to + ip6.payload, bytes - ip6Bytes);
       let sum = this.#transportSum + (bytes - transport);
       if (isTcp) {
-        const number = sequence + done; // above 2^32 the store and the shifts below wrap it
+        const number = (sequence + done) | 0;
         let flags = offsetAndFlags;
         if (index > 0) flags &= ~tcpFlag.cwr;
         if (done + piece < payload) flags &= ~(tcpFlag.fin | tcpFlag.psh);

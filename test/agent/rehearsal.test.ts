@@ -67,9 +67,10 @@ for (const vnetHeader of [true, false]) {
     const before = descriptors();
     const rehearsal = open()!;
     while (rehearsal.play());
-    // One piece in thirteen leads nowhere, two more are super-packets, and at each meeting some wait for a handshake.
-    const share = vnetHeader ? 12 / 13 : 10 / 13;
-    t.ok(rehearsal.heard > share * turns * 0.98, `${rehearsal.heard} of ${turns} were heard`);
+    // One piece in thirteen leads nowhere, and at each meeting some wait for a handshake. Two are super-packets of
+    // 130 and 128 segments, for which it takes three and two sends.
+    const share = vnetHeader ? 15 / 13 : 10 / 13;
+    t.ok(rehearsal.heard > share * turns * 0.95, `${rehearsal.heard} of ${turns} were heard`);
     t.ok(rehearsal.heard <= share * turns + 1);
     t.equal(descriptors(), before, 'all sockets are closed');
     t.equal(parts.batch.count, 0, 'nothing waits in the batch');
