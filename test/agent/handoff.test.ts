@@ -3,36 +3,10 @@ import type { KeptAead } from '../../src/agent/keptkey.ts';
 import type { Host } from '../fixtures/pair.ts';
 import { FakeCryptor, type Mood } from '../fixtures/fakecryptor.ts';
 import { mtu, Path } from '../fixtures/path.ts';
-import { build } from '../fixtures/packets.ts';
+import { ipv4 } from '../fixtures/packets.ts';
 import { seeded, seedOf, type Rng } from '../fixtures/rng.ts';
 
 const seed = seedOf(7);
-
-function packet(
-  from: number[],
-  to: number[],
-  payload: Uint8Array,
-  protocol: 'udp' | 'tcp' = 'udp',
-): Uint8Array {
-  return build({
-    version: 4,
-    protocol,
-    source: Uint8Array.from(from),
-    destination: Uint8Array.from(to),
-    sourcePort: 1000,
-    destinationPort: 2000,
-    tos: 0,
-    ttl: 64,
-    id: 1,
-    dontFragment: true,
-    sequence: 1,
-    acknowledge: 1,
-    flags: 0x10,
-    window: 1000,
-    options: new Uint8Array(0),
-    payload,
-  });
-}
 
 /** Numbered, and of some length. */
 function payload(n: number, bytes: number): Uint8Array {
@@ -46,12 +20,12 @@ function reads(random: Rng, count: number): Uint8Array[] {
   return Array.from({ length: count }, (_, n) => {
     const to = [10, 0, random.chance(0.98) ? 2 : 3, 9];
     if (random.chance(0.1)) {
-      const bytes = packet([10, 0, 1, 1], to, payload(n, 4 + random.below(60_000)), 'tcp');
+      const bytes = ipv4([10, 0, 1, 1], to, payload(n, 4 + random.below(60_000)), 'tcp');
       const header = Uint8Array.of(1, 1, 40, 0, (mtu - 40) & 255, (mtu - 40) >> 8, 20, 0, 16, 0);
       return Uint8Array.of(...header, ...bytes);
     }
     const size = random.chance(0.5) ? mtu - 28 : 4 + random.below(mtu - 32);
-    return Uint8Array.of(...new Uint8Array(10), ...packet([10, 0, 1, 1], to, payload(n, size)));
+    return Uint8Array.of(...new Uint8Array(10), ...ipv4([10, 0, 1, 1], to, payload(n, size)));
   });
 }
 
@@ -73,7 +47,7 @@ function receives(random: Rng, path: Path, count: number): { bytes: Uint8Array; 
     const list = Array.from({ length: messages }, (_, i) => {
       const bytes = i === messages - 1 && random.chance(0.3) ? 4 + random.below(size - 3) : size;
       const from = random.chance(0.99) ? source : [10, 0, 9, 9];
-      const message = sealed(host, packet(from, [10, 0, 1, 1], payload(n++, bytes)));
+      const message = sealed(host, ipv4(from, [10, 0, 1, 1], payload(n++, bytes)));
       if (random.chance(0.01)) message[20] = message[20]! ^ 1;
       if (random.chance(0.005)) message[4] = message[4]! ^ 1;
       if (random.chance(0.01) && old.length === message.length) return old;
@@ -154,7 +128,7 @@ t.test(`any cryptor: what one thread would accept, in the same order (seed ${see
 
 t.test('few packets, and the last of a turn, are not lent', t => {
   const { path, cryptor } = twoThreads(() => 'prompt', seeded(1));
-  const one = packet([10, 0, 1, 1], [10, 0, 2, 9], payload(0, 100));
+  const one = ipv4([10, 0, 1, 1], [10, 0, 2, 9], payload(0, 100));
   for (let n = 0; n < 20; n++) path.fromTun.push(Uint8Array.of(...new Uint8Array(10), ...one));
   path.outbound();
   path.fromNet.push(...receives(seeded(5), path, 1));
@@ -170,7 +144,7 @@ for (const mood of ['hangs', 'fails'] as const) {
     const { path: two } = twoThreads(() => (++jobs === 3 ? mood : 'prompt'), seeded(1));
     const one = new Path({ seed });
     const full = Array.from({ length: 400 }, (_, n) =>
-      Uint8Array.of(...new Uint8Array(10), ...packet([10, 0, 1, 1], [10, 0, 2, 9], payload(n, 1000))),
+      Uint8Array.of(...new Uint8Array(10), ...ipv4([10, 0, 1, 1], [10, 0, 2, 9], payload(n, 1000))),
     );
     for (const path of [one, two]) {
       path.fromTun.push(...full);
@@ -200,7 +174,7 @@ for (const mood of ['hangs', 'fails'] as const) {
     const one = new Path({ seed });
     const list = Array.from({ length: 6 }, (_, k) => {
       const messages = Array.from({ length: 20 }, (_, i) =>
-        sealed(one.bob, packet([10, 0, 2, 9], [10, 0, 1, 1], payload(20 * k + i, 1000 + 4 * (i & 1)))),
+        sealed(one.bob, ipv4([10, 0, 2, 9], [10, 0, 1, 1], payload(20 * k + i, 1000 + 4 * (i & 1)))),
       );
       return { bytes: Uint8Array.from(messages.flatMap(m => [...m])), segment: messages[0]!.length };
     });
@@ -229,7 +203,7 @@ t.test('a revocation in the middle of a turn: nothing passes, and no key is left
     );
     const batch = (n: number): { bytes: Uint8Array; segment: number } => {
       const messages = Array.from({ length: 20 }, (_, i) =>
-        sealed(path.bob, packet([10, 0, 2, 9], [10, 0, 1, 1], payload(20 * n + i, 1000))),
+        sealed(path.bob, ipv4([10, 0, 2, 9], [10, 0, 1, 1], payload(20 * n + i, 1000))),
       );
       return { bytes: Uint8Array.from(messages.flatMap(m => [...m])), segment: messages[0]!.length };
     };

@@ -2,32 +2,11 @@
 // real devices and peers in test/interop and test/e2e.
 
 import t from 'tap';
-import { build } from '../fixtures/packets.ts';
+import { ipv4 } from '../fixtures/packets.ts';
 import { mtu, Path } from '../fixtures/path.ts';
 import { seedOf } from '../fixtures/rng.ts';
 
 const seed = seedOf(7);
-
-function packet(from: number[], to: number[], payloadBytes: number): Uint8Array {
-  return build({
-    version: 4,
-    protocol: 'tcp',
-    source: Uint8Array.from(from),
-    destination: Uint8Array.from(to),
-    sourcePort: 1000,
-    destinationPort: 2000,
-    tos: 0,
-    ttl: 64,
-    id: 1,
-    dontFragment: true,
-    sequence: 1,
-    acknowledge: 1,
-    flags: 0x10,
-    window: 1000,
-    options: new Uint8Array(0),
-    payload: new Uint8Array(payloadBytes),
-  });
-}
 
 const ours = [10, 0, 1, 1];
 const plain = new Uint8Array(10); // a virtio_net_hdr that asks for nothing
@@ -36,7 +15,8 @@ const lastOfSource = (written: Uint8Array): number => written[plain.length + 15]
 
 t.test('after a silence one packet is read and sent, and nobody asks for a second', async t => {
   const path = new Path({ seed });
-  for (let n = 1; n <= 3; n++) path.fromTun.push(Uint8Array.of(...plain, ...packet(ours, [10, 0, 2, n], 64)));
+  for (let n = 1; n <= 3; n++)
+    path.fromTun.push(Uint8Array.of(...plain, ...ipv4(ours, [10, 0, 2, n], new Uint8Array(64))));
   path.loneTurn();
   t.equal(path.fromTun.length, 2, 'which the wait that follows will see');
   t.equal(path.sent.length, 1);
@@ -48,7 +28,7 @@ t.test('after a silence one packet is read and sent, and nobody asks for a secon
 t.test('after a silence one datagram is received, opened and written', async t => {
   const path = new Path({ seed });
   for (let n = 1; n <= 3; n++) {
-    path.bob.tun(packet([10, 0, 2, n], ours, 0));
+    path.bob.tun(ipv4([10, 0, 2, n], ours, new Uint8Array(0)));
     path.fromNet.push({ bytes: path.bob.take(), segment: 0 });
   }
   path.loneTurn();
@@ -61,7 +41,9 @@ t.test('after a silence one datagram is received, opened and written', async t =
 t.test('a super-packet after a silence goes out whole', async t => {
   const path = new Path({ seed });
   const header = Uint8Array.of(1, 1, 40, 0, (mtu - 40) & 255, (mtu - 40) >> 8, 20, 0, 16, 0);
-  path.fromTun.push(Uint8Array.of(...header, ...packet(ours, [10, 0, 2, 1], 5 * (mtu - 40))));
+  path.fromTun.push(
+    Uint8Array.of(...header, ...ipv4(ours, [10, 0, 2, 1], new Uint8Array(5 * (mtu - 40)), 'tcp')),
+  );
   path.loneTurn();
   t.equal(path.sent.length, 5);
 });
