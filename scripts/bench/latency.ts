@@ -15,9 +15,9 @@ import type { Results } from './results.ts';
  */
 async function roundTrips(bed: Bed, count: number, intervalS: number): Promise<number[]> {
   const file = join(tmpdir(), `sallyport-ping-${process.pid}`);
-  const words = ['exec', 'ping', '-n', '-c', count, '-i', intervalS, '-W', 1, bed.addressB, '>', file];
+  const words = ['-n', '-c', `${count}`, '-i', `${intervalS}`, '-W', '1', bed.addressB];
   try {
-    await bed.a.start('sh', ['-c', words.join(' ')]).ended;
+    await bed.a.start('sh', ['-c', 'exec ping "$@" > "$0"', file, ...words]).ended;
     return [...readFileSync(file, 'utf8').matchAll(/time=([\d.]+) ms/g)].map(match => Number(match[1]));
   } finally {
     rmSync(file, { force: true });

@@ -67,7 +67,7 @@ class End {
   constructor(libc: Libc, udp: Udp, tun: Tun, parts: LoopParts, options: DeviceOptions) {
     this.udp = udp;
     this.tun = tun;
-    this.#poller = new Poller(libc); // for nothing but to have one
+    this.#poller = new Poller(libc); // idle; but V8 compiles for the class Sockets, and that wants one
     const sockets = new Sockets(libc, this.#poller, true);
     sockets.v4 = udp;
     const counters = new Counters();

@@ -70,11 +70,11 @@ t.test('the calls of the packet path', async t => {
   t.equal(libc.epollWait(ffi.word(epoll), data, 1, 0), 0);
   for (const fd of [event, epoll]) libc.close(fd);
   t.ok([0, -c.EINVAL].includes(libc.largePages()), 'large pages are there or not');
-  const timeout = arena.alloc(timespec.bytes);
-  arena.u8.fill(0, timeout, timeout + timespec.bytes);
-  t.equal(libc.clockGettime(ffi.word(c.CLOCK_BOOTTIME), timeout), 0);
-  t.ok(arena.view.getUint32(timeout, true) > 0);
-  t.equal(libc.clockGettime(ffi.word(99), timeout), -c.EINVAL);
+  const time = arena.alloc(timespec.bytes);
+  arena.u8.fill(0, time, time + timespec.bytes);
+  t.equal(libc.clockGettime(ffi.word(c.CLOCK_BOOTTIME), time), 0);
+  t.ok(arena.view.getUint32(time, true) > 0);
+  t.equal(libc.clockGettime(ffi.word(99), time), -c.EINVAL);
 
   const socket = libc.socket(c.AF_INET, c.SOCK_DGRAM | c.SOCK_NONBLOCK, 0);
   const name = arena.alloc(16);

@@ -36,3 +36,14 @@ t.test('all views see the same shared memory', async t => {
   t.equal(arena.u8[8], 4);
   t.equal(new Arena(arena.buffer).u8[8], 4);
 });
+
+t.test('an array of numbers lies in the arena', async t => {
+  const arena = new Arena(new SharedArrayBuffer(192));
+  arena.alloc(1);
+  const list = arena.int32(16);
+  t.strictSame([list.byteOffset, list.length, list[15]], [64, 16, 0]);
+  list[1] = -2;
+  t.equal(arena.view.getInt32(68, true), -2);
+  t.equal(arena.alloc(4), 128, 'which nobody else gets');
+  t.throws(() => arena.int32(17), /full/);
+});
