@@ -18,22 +18,28 @@ function sortedSections(conf: string): string {
   return [head, ...peers.sort()].join('\n');
 }
 
-/** Everything the socket answers to `request`, until it closes or falls silent for a moment. */
-function ask(ifname: string, request: string): Promise<string> {
+/**
+ * All that one connection answers to `operations`, each sent when the one before is answered: wireguard-go's scanner swallows
+ * what comes right behind a `set`. With the last we end our side, so the daemon closes when everything has been said.
+ */
+function ask(ifname: string, ...operations: string[]): Promise<string> {
   return new Promise((resolve, reject) => {
-    const socket = connectSocket(`/var/run/wireguard/${ifname}.sock`, () => socket.write(request));
     let answer = '';
-    const done = (): void => {
-      socket.destroy();
-      resolve(answer);
+    const socket = connectSocket(`/var/run/wireguard/${ifname}.sock`);
+    const next = (): void => {
+      const operation = operations.shift();
+      if (operations.length > 0) socket.write(operation ?? '');
+      else socket.end(operation);
     };
-    socket.setEncoding('utf8').setTimeout(1000, done);
-    socket.on('data', (text: string) => {
-      answer += text;
-      if (/errno=-?\d+\n\n$/.test(answer)) done();
-    });
-    socket.on('end', done);
-    socket.on('error', reject);
+    socket
+      .setEncoding('utf8')
+      .on('data', (text: string) => {
+        answer += text;
+        if (operations.length > 0 && /errno=-?\d+\n\n$/.test(answer)) next();
+      })
+      .on('end', () => resolve(answer))
+      .on('error', reject);
+    next();
   });
 }
 
@@ -198,12 +204,15 @@ t.test('raw UAPI', { skip, timeout: 120_000 }, async t => {
     'get=2\n\n',
     'banana\n',
     '\n',
-    'set=1\n\nget=1\n\n',
   ];
   for (const request of requests) {
     const [ourAnswer, theirAnswer] = [await ask(we.ifname, request), await ask(they.ifname, request)];
     t.equal(ourAnswer, theirAnswer, JSON.stringify(request.replace(hex, '…')));
   }
+  const several = ['set=1\nfwmark=8\n\n', 'get=1\n\n', 'set=1\nbanana=1\n\n', 'get=1\n\n'];
+  const answers = await ask(we.ifname, ...several);
+  t.equal(answers, await ask(they.ifname, ...several), 'several operations on one connection');
+  t.equal(answers.match(/^errno=/gm)?.length, 4);
   // Newer than Debian's wireguard-go: a prefix taken away again, but only from its owner.
   const before = await ask(we.ifname, 'get=1\n\n');
   for (const [request, what] of [
