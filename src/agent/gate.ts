@@ -176,6 +176,7 @@ export class Gate {
       const part = ip.remove === true ? { removeAllowedIps: list } : { allowedIps: list };
       device.setPeer(now, change.publicKey, { updateOnly: true, ...part }, out);
     }
+    if (change.handshake === true) device.startHandshake(now, change.publicKey, out);
     if (change.presharedKey !== undefined) wipe(change.presharedKey);
     return 0;
   }

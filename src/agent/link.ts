@@ -28,13 +28,12 @@ export interface DataplaneOptions {
   /** Kernel offloads (vnet header, UDP GSO and GRO); `off` is for odd kernels and for tests. */
   readonly offload?: 'auto' | 'off';
   readonly ffi?: RouteName | 'auto';
-  /** AEAD back end: `auto` measures; a name forces one (tests, odd machines). */
+  /** AEAD back end: `auto` takes the first that passes its self-test; a name forces one (tests, odd machines). */
   readonly crypto?: string;
   /** 2 adds a thread for the ciphers; 1 unless told otherwise. */
   readonly threads?: number;
   /** Set the link up at start instead of following whoever does it (`ip link set up`, wg-quick). */
   readonly linkUp?: boolean;
-  /** A session ends when its handshake is this old; Core's grants carry their own value. */
   readonly maxPeers?: number;
 }
 

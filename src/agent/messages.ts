@@ -29,6 +29,8 @@ export type PeerChangeMsg = {
   readonly replaceAllowedIps?: true;
   /** The peer's handshake must not grow old while it is there (a client under the three-minute rule). */
   readonly keepFresh?: boolean;
+  /** Shake hands now, with what the peer has now; keys in use live on until it succeeds. */
+  readonly handshake?: true;
   /** In the order written: a later line wins. */
   readonly allowedIps?: readonly AllowedIpChange[];
 };

@@ -18,6 +18,8 @@ import type { Tunnel } from './tunnel.ts';
 const handshakeWithinMs = 10_000;
 /** The gateway's clock of the handshake may be this much ahead of what we saw of it. */
 const staleSlackMs = 5000;
+/** How long the keys of a superseded session stay for the login that replaced it to take over; the gateway lets them live longer. */
+const takeOverWithinMs = 15_000;
 
 export interface DaemonOptions {
   readonly tunnel: Tunnel;
@@ -138,8 +140,9 @@ export class Daemon {
   /** Once a second: ends that nobody has to tell us about. */
   async tick(): Promise<void> {
     const { view } = this.#truth;
-    if (view.phase !== 'live' || this.#session === null) return;
     const now = this.#wallMs();
+    if (view.phase === 'ended' && now - (view.endedWallMs ?? 0) > takeOverWithinMs) await this.#tunnel.end();
+    if (view.phase !== 'live' || this.#session === null) return;
     if (this.#truth.tick(now)) return await this.#over();
     if (view.following) return;
     // Without news from Core, an old handshake is proof enough: the gateway's own deadline has passed.
@@ -155,6 +158,7 @@ export class Daemon {
       throw new PlainError('bad-request', 'begin: a PSK and a granted session are expected');
     const { session, token, config } = granted.value;
     const started = performance.now();
+    const before = (await this.#tunnel.state()).lastHandshakeWallMs;
     this.#following?.abort();
     await this.#tunnel.begin(bytesOf(psk.value.psk), config);
     this.#session = session;
@@ -163,7 +167,8 @@ export class Daemon {
     void this.#follow(session.id, token);
     const deadline = started + handshakeWithinMs;
     while (performance.now() < deadline) {
-      if ((await this.#tunnel.state()).lastHandshakeWallMs !== 0)
+      const { lastHandshakeWallMs } = await this.#tunnel.state();
+      if (lastHandshakeWallMs !== 0 && lastHandshakeWallMs !== before)
         return { handshake: true, handshakeMs: performance.now() - started };
       await new Promise(resolve => setTimeout(resolve, 10));
     }
@@ -212,7 +217,8 @@ export class Daemon {
     this.#following?.abort();
     this.#session = null;
     this.#log(sessionLine(view, this.#wallMs()));
-    await this.#tunnel.end();
+    // A login of this very device has replaced it and is about to bring its PSK: until then the old keys still work.
+    if (view.reason !== 'superseded') await this.#tunnel.end();
   }
 }
 

@@ -1,14 +1,15 @@
 // Tunnel: the client's WireGuard interface, made of the agent's data plane used as a library. It has one peer, the gateway.
 // The PSK passes through here into the data plane and is wiped on this side; it is never stored. A session ends for this
 // side by forgetting the peer whole (keys in use included) and adding it again without a PSK, not by changing the PSK:
-// keys made with the old one would live on for three minutes.
+// keys made with the old one would live on for three minutes. Just that is wanted when the next session follows a live one:
+// the keys in use carry on until the handshake with the new PSK is done (sessions, section 6).
 
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { Dataplane, DeviceChange, PeerChangeMsg } from '../agent/messages.ts';
 import type { TunnelConfig } from '../control/bodies.ts';
 import { bytesOf } from '../control/validate.ts';
-import { wipe } from '../util/bytes.ts';
+import { equalBytes, wipe } from '../util/bytes.ts';
 import { PlainError, errorText } from '../util/errors.ts';
 import { parsePrefixOrAddress } from '../util/inet.ts';
 
@@ -77,20 +78,23 @@ export class Tunnel {
     this.#network = network;
   }
 
-  /** Takes the PSK into use and starts a handshake with it. Owns `psk` from here on. */
+  /** Takes the PSK into use and starts a handshake with it; a session there is carries on meanwhile. Owns `psk` from here on. */
   async begin(psk: Uint8Array, config: TunnelConfig): Promise<void> {
     const { key, endpoint } = await firstGateway(config);
     const old = this.#gateway;
+    const carriesOn = this.#psk !== null && equalBytes(old, key);
     this.#forgetPsk();
     this.#psk = psk;
     this.#config = config;
     this.#gateway = key;
     this.#endpoint = endpoint;
-    await this.#replacePeer(old);
+    if (carriesOn) await this.#configure({ peers: [{ ...this.#peer(), handshake: true }] });
+    else await this.#replacePeer(old);
   }
 
   /** Forgets PSK and keys. Packets for the location go nowhere from here on, and certainly not past the tunnel. */
   async end(): Promise<void> {
+    if (this.#psk === null) return;
     this.#forgetPsk();
     await this.#replacePeer(this.#gateway);
   }

@@ -97,6 +97,52 @@ t.test('ends nobody has to tell: the agreed end, and silence while Core is away'
   t.match((await daemon.status()).session, { reason: 'expired' });
 });
 
+t.test('superseded by the next login: the keys stay until its PSK comes', async t => {
+  const { front, plane, daemon, phase, lines } = await stage(t);
+  await daemon.handle({ op: 'begin', psk, granted });
+  await soon(() => front.streams.length > 0);
+  const changes = plane.changes.length;
+  front.say({ event: 'ended', reason: 'superseded' });
+  await soon(async () => (await phase()) === 'ended');
+  await daemon.tick();
+  t.equal(plane.changes.length, changes, 'nothing is taken out of the tunnel');
+  const next = { ...granted, session: { ...info(), id: 'session-2' } };
+  t.match(await daemon.handle({ op: 'begin', psk: Buffer.alloc(32, 8).toString('base64'), granted: next }), {
+    handshake: true,
+  });
+  t.match((await daemon.status()).session, { phase: 'live', id: 'session-2' });
+  t.notOk(
+    plane.changes.some((change, i) => i > 0 && change.peers.length > 1 && i >= changes),
+    'no peer was removed',
+  );
+  t.ok(lines.some(line => line.includes('session session-2 begins')));
+});
+
+t.test('superseded, and nobody brings the next PSK: the old keys go after a moment', async t => {
+  const { front, plane, daemon, phase, setWall } = await stage(t);
+  await daemon.handle({ op: 'begin', psk, granted });
+  await soon(() => front.streams.length > 0);
+  front.say({ event: 'ended', reason: 'superseded' });
+  await soon(async () => (await phase()) === 'ended');
+  setWall(1000 + 15_000);
+  await daemon.tick();
+  t.ok(hasPsk(plane));
+  setWall(1000 + 15_001);
+  await daemon.tick();
+  t.notOk(hasPsk(plane));
+});
+
+t.test('a handshake of the session before is not taken for one of the next', async t => {
+  const { plane, daemon } = await stage(t);
+  await daemon.handle({ op: 'begin', psk, granted });
+  plane.answers = false;
+  const asks = plane.asks('state').length;
+  const begun = daemon.handle({ op: 'begin', psk, granted });
+  await soon(() => plane.asks('state').length > asks + 3);
+  plane.handshakeAt++;
+  t.match(await begun, { handshake: true });
+});
+
 t.test('a session Core no longer knows is over', async t => {
   const { front, daemon, phase } = await stage(t);
   front.refuse(paths.session, { status: 401, code: 'refused', message: 'no such session' });

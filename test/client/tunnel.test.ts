@@ -41,6 +41,30 @@ t.test('a session begins and ends with a fresh peer; the PSK is wiped with it', 
   t.strictSame(psk, new Uint8Array(32));
 });
 
+t.test(
+  'a login while a session lives: the same peer with the new PSK, whose keys in use carry on',
+  async t => {
+    const plane = new FakePlane();
+    const tunnel = await open(plane);
+    const first = new Uint8Array(32).fill(1);
+    await tunnel.begin(first, config);
+    await tunnel.begin(new Uint8Array(32).fill(2), { ...config, keepalive: 7 });
+    t.strictSame(first, new Uint8Array(32));
+    const { peers } = plane.changes[2]!;
+    t.equal(peers.length, 1);
+    t.notOk(peers[0]!.remove);
+    t.match(peers[0], {
+      publicKey: gatewayKeys.publicKey,
+      presharedKey: new Uint8Array(32).fill(2),
+      persistentKeepalive: 7,
+      handshake: true,
+    });
+    await tunnel.end();
+    await tunnel.end();
+    t.equal(plane.changes.length, 4, 'nothing is left to end');
+  },
+);
+
 t.test('the next login wipes the PSK of the last, and may name another gateway', async t => {
   const plane = new FakePlane();
   const tunnel = await open(plane);

@@ -27,8 +27,8 @@ function ask(ifname: string, ...operations: string[]): Promise<string> {
     let answer = '';
     const socket = connectSocket(`/var/run/wireguard/${ifname}.sock`);
     const next = (): void => {
-      const operation = operations.shift();
-      if (operations.length > 0) socket.write(operation ?? '');
+      const operation = operations.shift() ?? '';
+      if (operations.length > 0) socket.write(operation);
       else socket.end(operation);
     };
     socket
