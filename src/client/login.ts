@@ -2,9 +2,7 @@
 // PSK, put it to use, see the gateway answer. Pure: it holds no key, reads no clock and talks to nobody; its caller performs
 // each action and reports what came of it.
 
-import type { LoginStep, StepAnswer } from '../control/bodies.ts';
-
-export type Granted = Extract<StepAnswer, { granted: string }>;
+import type { Granted, LoginStep } from '../control/bodies.ts';
 
 export type Action =
   | { readonly act: 'start' }
@@ -90,7 +88,7 @@ export class LoginFlow {
         if (event.on === 'unseal-failed')
           return this.#fail(
             'bad-seal',
-            'the session key in the answer was not made for this login: tell your administrator',
+            'the answer to this login was not made by Core, or changed on its way: tell your administrator',
           );
         if (event.on !== 'unsealed') break;
         this.#state = { at: 'installing' };

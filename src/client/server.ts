@@ -3,10 +3,11 @@
 // is made once more with it.
 
 import { randomBytes } from 'node:crypto';
-import { enrolAnswer, extendAnswer, logoutAnswer, startAnswer, stepAnswer } from '../control/bodies.ts';
+import { enrolReply, extendAnswer, logoutAnswer, startAnswer, stepAnswer } from '../control/bodies.ts';
 import { paths } from '../control/words.ts';
-import type { EnrolAnswer, SessionInfo, StartAnswer, StepAnswer } from '../control/bodies.ts';
-import { makeProof, proofKey } from '../control/proof.ts';
+import type { EnrolAnswer, Granted, SessionInfo, StartAnswer, StepAnswer } from '../control/bodies.ts';
+import { answerProof, enrolSecret, isProof, requestProof } from '../control/enrolment.ts';
+import { grantedRequest, makeProof, proofKey, verifyProof } from '../control/proof.ts';
 import type { ProofPurpose } from '../control/proof.ts';
 import { bytesOf, check } from '../control/validate.ts';
 import type { Shape } from '../control/validate.ts';
@@ -16,13 +17,25 @@ import { Refused } from './api.ts';
 import type { Api } from './api.ts';
 import type { ClientState, Location } from './state.ts';
 
+/** Registers a device. What comes back was made by whoever issued the token, for this key. */
 export async function enrol(
   api: Api,
   token: string,
   devicePublicKey: string,
   name: string,
 ): Promise<EnrolAnswer> {
-  return checked(enrolAnswer, await api.post(paths.enrol, { token, devicePublicKey, name }));
+  const { ticket, key } = enrolSecret(token);
+  const request = { ticket, devicePublicKey, name };
+  const proof = requestProof(key, request);
+  const reply = checked(enrolReply, await api.post(paths.enrol, { ...request, proof }));
+  const isCores = isProof(reply.proof, answerProof(key, devicePublicKey, reply.enrolled));
+  wipe(key);
+  if (!isCores)
+    throw new PlainError(
+      'not-from-core',
+      'the answer was changed between Core and this device: tell your administrator, and enrol through a Proxy you trust',
+    );
+  return reply.enrolled;
 }
 
 /** The calls of one device at one location. */
@@ -56,6 +69,19 @@ export class Server {
     return checked(stepAnswer, await this.#api.post(paths.step, { login, method, response }));
   }
 
+  /** Whether Core made this answer, for the login with this digest. */
+  isFromCore(granted: Granted, loginDigest: string): boolean {
+    const key = this.#proofKey();
+    try {
+      const request = grantedRequest(this.#state.publicKey, loginDigest, granted);
+      return (
+        granted.session.location === this.#location.id && verifyProof(key, 'granted', request, granted.proof)
+      );
+    } finally {
+      wipe(key);
+    }
+  }
+
   async extend(session: string): Promise<SessionInfo> {
     const [, reply] = await this.#proved('extend', paths.extend, [session], { session });
     return checked(extendAnswer, reply).session;
@@ -76,14 +102,7 @@ export class Server {
     details: readonly string[],
     fields: object,
   ): Promise<[{ nonce: string }, unknown]> {
-    const privateKey = bytesOf(this.#state.privateKey);
-    const key = proofKey(privateKey, bytesOf(this.#location.proofKey));
-    wipe(privateKey);
-    if (key === null)
-      throw new PlainError(
-        'bad-proof-key',
-        `location ${this.#location.name}: Core's proof key is unusable; enrol again`,
-      );
+    const key = this.#proofKey();
     try {
       for (let again = false; ; again = true) {
         const request = {
@@ -104,6 +123,18 @@ export class Server {
     } finally {
       wipe(key);
     }
+  }
+
+  #proofKey(): Uint8Array {
+    const privateKey = bytesOf(this.#state.privateKey);
+    const key = proofKey(privateKey, bytesOf(this.#location.proofKey));
+    wipe(privateKey);
+    if (key === null)
+      throw new PlainError(
+        'bad-proof-key',
+        `location ${this.#location.name}: Core's proof key is unusable; enrol again`,
+      );
+    return key;
   }
 }
 

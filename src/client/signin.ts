@@ -4,12 +4,12 @@
 
 import { generateKemKeyPair, loginDigest, open } from '../control/seal.ts';
 import type { KemKeyPair } from '../control/seal.ts';
-import type { LoginStep } from '../control/bodies.ts';
+import type { Granted, LoginStep } from '../control/bodies.ts';
 import { wipe } from '../util/bytes.ts';
 import { PlainError } from '../util/errors.ts';
 import { Refused } from './api.ts';
 import { LoginFlow } from './login.ts';
-import type { Event, Granted } from './login.ts';
+import type { Event } from './login.ts';
 import type { Server } from './server.ts';
 import type { Location } from './state.ts';
 
@@ -110,11 +110,14 @@ async function unseal(
   nonce: string,
   login: string,
 ): Promise<Uint8Array | null> {
+  const digest = loginDigest(nonce, login);
+  // Anybody could seal a key to us and name a gateway of theirs; only Core can vouch for the two.
+  if (!options.server.isFromCore(granted, digest)) return null;
   const transcript = {
     grant: granted.session.id,
     device: options.device,
     location: options.location.id,
-    login: loginDigest(nonce, login),
+    login: digest,
   };
   return open(kem, 'client', transcript, granted.granted, {
     allowX25519: options.location.kem === 'x25519-allowed',

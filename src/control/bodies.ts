@@ -18,7 +18,7 @@ import {
   time,
 } from './validate.ts';
 import type { Shape } from './validate.ts';
-import { endReason, endpointText, enrolToken, sessionToken } from './words.ts';
+import { endReason, endpointText, sessionToken } from './words.ts';
 
 /** Everything a tunnel needs but the private key and the PSK. */
 export interface TunnelConfig {
@@ -41,12 +41,21 @@ const tunnelConfig: Shape<TunnelConfig> = object({
   gateways: list(object({ publicKey: key32, endpoint: endpointText }), 16),
 });
 
+/** All of it in one order, for a MAC. */
+export function configFields(config: TunnelConfig): unknown[] {
+  const { addresses, dns, mtu, allowedIps, keepalive, gateways, ...rest } = config;
+  rest satisfies Record<string, never>; // a new field has to come under the MAC
+  return [addresses, dns, mtu, allowedIps, keepalive, gateways.map(each => [each.publicKey, each.endpoint])];
+}
+
+/** `ticket` stands for the token, `proof` shows that the sender has it (enrolment.ts). */
 export const enrolRequest: Shape<EnrolRequest> = object({
-  token: enrolToken,
+  ticket: key32,
   devicePublicKey: key32,
   name: label,
+  proof: key32,
 });
-export type EnrolRequest = { token: string; devicePublicKey: string; name: string };
+export type EnrolRequest = { ticket: string; devicePublicKey: string; name: string; proof: string };
 
 export interface EnrolledLocation {
   readonly id: string;
@@ -77,6 +86,10 @@ export const enrolAnswer: Shape<EnrolAnswer> = object({
     256,
   ),
 });
+
+/** What Core sends: the answer and its MAC (enrolment.ts). */
+export type EnrolReply = { enrolled: EnrolAnswer; proof: string };
+export const enrolReply: Shape<EnrolReply> = object({ enrolled: enrolAnswer, proof: key32 });
 
 /** `proof` is `makeProof(key, 'start', { location, device, time, nonce, details: [kemPublicKey, ...methods] })`. */
 export const startRequest: Shape<StartRequest> = object({
@@ -157,7 +170,10 @@ export type StepAnswer =
       session: SessionInfo;
       /** For `GET /api/v1/session` as `Authorization: Bearer …`. It can watch the session, nothing else. */
       token: string;
+      /** Core's MAC over all of this: `grantedProof` (proof.ts). */
+      proof: string;
     };
+export type Granted = Extract<StepAnswer, { granted: string }>;
 const stepNext = object({ step: loginStep });
 const stepGranted = object({
   granted: sealedText,
@@ -165,6 +181,7 @@ const stepGranted = object({
   config: tunnelConfig,
   session: sessionInfo,
   token: sessionToken,
+  proof: key32,
 });
 export const stepAnswer: Shape<StepAnswer> = (value, path) =>
   typeof value === 'object' && value !== null && 'step' in value

@@ -4,6 +4,7 @@
 
 import type { Log } from '../control/log.ts';
 import { enrolRequest, sessionRequest, startRequest, stepRequest } from '../control/bodies.ts';
+import { grantedRequest } from '../control/proof.ts';
 import { paths, sessionToken } from '../control/words.ts';
 import type { LoginStep, SessionEvent, SessionRequest, StepAnswer } from '../control/bodies.ts';
 import type { ErrorBody } from '../control/words.ts';
@@ -224,14 +225,9 @@ export class Api {
       new Set(this.#o.sessions.hub.connected()),
     );
     if (config === null) return enrolFailure('network-full');
-    const body: StepAnswer = {
-      granted,
-      login: loginDigest,
-      config,
-      session: this.#o.sessions.info(session),
-      token,
-    };
-    return success(body);
+    const body = { granted, login: loginDigest, config, session: this.#o.sessions.info(session), token };
+    const proof = this.#o.flow.vouch(session, grantedRequest(session.deviceKey, loginDigest, body));
+    return success({ ...body, proof } satisfies StepAnswer);
   }
 
   #clockSkew(): { status: number; body: string } {

@@ -2,7 +2,8 @@
 // public key. Private keys never come here. What goes out is a configuration without a PSK.
 
 import type { AgentEnrolAnswer, AgentEnrolRequest } from '../control/agentchannel.ts';
-import type { EnrolAnswer, EnrolledLocation, EnrolRequest, TunnelConfig } from '../control/bodies.ts';
+import type { EnrolledLocation, EnrolReply, EnrolRequest, TunnelConfig } from '../control/bodies.ts';
+import { answerProof, isProof, requestProof } from '../control/enrolment.ts';
 import { fromBase64, isZero, toBase64 } from '../util/bytes.ts';
 import { formatPrefix, network, parsePrefixOrAddress } from '../util/inet.ts';
 import { hashToken, newId } from './ids.ts';
@@ -25,11 +26,12 @@ export function enrolDevice(
   now: number,
   random: Random,
   connected: ReadonlySet<string>,
-): Enrolled<EnrolAnswer> {
+): Enrolled<EnrolReply> {
   return attempt(store, () => {
-    const token = store.logins.useToken(hashToken(request.token), 'enrol', now);
+    const token = store.logins.useToken(hashToken(request.ticket), 'enrol', now);
     const user = token === null ? undefined : store.people.user(token.subject);
-    if (user === undefined || user.disabled) throw new Refused('bad-token');
+    if (!token?.key || user === undefined || user.disabled) throw new Refused('bad-token');
+    if (!isProof(request.proof, requestProof(token.key, request))) throw new Refused('bad-token');
     // Only after the token: a stranger must not learn which keys are registered.
     checkKey(store, request.devicePublicKey);
     if (store.people.deviceCount >= devicesMax) throw new Refused('network-full');
@@ -37,7 +39,8 @@ export function enrolDevice(
     store.people.addDevice(id, user.id, request.name, request.devicePublicKey, now);
     const locations = locationsFor(store, user, store.people.device(id)!, connected);
     store.audit.append(now, { what: 'device.enrolled', who: user.name, device: request.name, from: source });
-    return { device: id, user: user.name, locations };
+    const enrolled = { device: id, user: user.name, locations };
+    return { enrolled, proof: answerProof(token.key, request.devicePublicKey, enrolled) };
   });
 }
 

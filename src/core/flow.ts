@@ -3,7 +3,7 @@
 // takes) is the same whether a device exists or not.
 
 import type { Log } from '../control/log.ts';
-import { proofKey, proofWindowMs, verifyProof } from '../control/proof.ts';
+import { makeProof, proofKey, proofWindowMs, verifyProof } from '../control/proof.ts';
 import type { ProofPurpose, ProofRequest } from '../control/proof.ts';
 import type { StartRequest, StepRequest } from '../control/bodies.ts';
 import { kemOf } from '../control/seal.ts';
@@ -17,6 +17,7 @@ import { mayUse, stepsOf } from './policy.ts';
 import type { Authorised, NotAuthorised, Sessions } from './sessions.ts';
 import type { Device, User } from './store/people.ts';
 import type { Location } from './store/places.ts';
+import type { Session } from './store/sessions.ts';
 import type { Store } from './store/store.ts';
 
 export type FlowAnswer =
@@ -133,6 +134,15 @@ export class Flow {
     if (!right || location === undefined || device === undefined || user === undefined) return null;
     if (device.disabled || user.disabled || !mayUse(location.settings, user.groups)) return null;
     return { device, user, location };
+  }
+
+  /** Core's own MAC towards a device of a live session, whose proof has been seen: the keys are good. */
+  vouch(session: Session, request: ProofRequest): string {
+    const privateKey = this.#store.places.proofPrivate(session.location)!;
+    const key = proofKey(privateKey, fromBase64(session.deviceKey)!)!;
+    const proof = makeProof(key, 'granted', request);
+    wipe(key);
+    return proof;
   }
 
   /** For extend and logout: the proof, the clock and the nonce. */

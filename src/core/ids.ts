@@ -19,7 +19,7 @@ export function newToken(prefix: 'spj' | 'spe' | 'sps', random: Random): string 
   return `${prefix}_${Buffer.from(random(24)).toString('base64url')}`;
 }
 
-/** Tokens carry 192 random bits, so a plain hash is enough. */
+/** For tokens and what is derived from them: 192 random bits, so a plain hash is enough. */
 export function hashToken(token: string): string {
   return createHash('sha256').update(`sallyport token v1\0${token}`).digest('base64url');
 }

@@ -19,6 +19,7 @@ const granted = {
   config: location().config,
   session: info(),
   token: `sps_${'t'.repeat(32)}`,
+  proof: Buffer.alloc(32, 2).toString('base64'),
 };
 
 async function stage(t: { teardown(handler: () => void): void }) {

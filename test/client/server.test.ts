@@ -22,7 +22,7 @@ t.test('an answer of another shape is not believed', async t => {
   const front = new Front();
   const api = new Api(await front.open());
   t.teardown(() => front.close());
-  await t.rejects(enrol(api, 'spe_wrong', 'x', 'y'), { code: 'bad-request' });
+  await t.rejects(enrol(api, 'spe_wrong', 'x', 'y'), { code: 'bad-token' });
   const lowOrder = clientState([location({ proofKey: toBase64(new Uint8Array(32)) })]);
   const [place] = lowOrder.enrolled.locations;
   await t.rejects(new Server(api, lowOrder, place!).extend('s'), { code: 'bad-proof-key' });

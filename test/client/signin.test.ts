@@ -4,7 +4,7 @@ import { Server } from '../../src/client/server.ts';
 import { signIn } from '../../src/client/signin.ts';
 import { paths } from '../../src/control/words.ts';
 import { clientState, location } from '../fixtures/client.ts';
-import { Front } from '../fixtures/front.ts';
+import { Front, info } from '../fixtures/front.ts';
 
 async function stage(t: { teardown(handler: () => void): void }) {
   const front = new Front();
@@ -60,6 +60,42 @@ t.test('a seal made for another grant is not opened', async t => {
   front.mixUp = true;
   await t.rejects(login(['123456']), { code: 'bad-seal' });
   t.strictSame(installed, []);
+});
+
+t.test('an answer with another gateway, key or session than Core named is not taken', async t => {
+  const { front, login, installed } = await stage(t);
+  const stranger = Buffer.alloc(32, 9).toString('base64');
+  for (const change of [
+    {
+      config: {
+        ...location().config,
+        mtu: 1400,
+        gateways: [{ publicKey: stranger, endpoint: '198.51.100.1:1' }],
+      },
+    },
+    { config: { ...location().config, mtu: 1400, allowedIps: ['0.0.0.0/0'] } },
+    { session: { ...info(), stale: 86_400 } },
+    { session: { ...info(), location: 'loc-2' } },
+    { token: `sps_${'u'.repeat(32)}` },
+    { proof: stranger },
+  ]) {
+    front.meddle = answer => ({ ...answer, ...change });
+    await t.rejects(
+      login(['123456']),
+      { code: 'bad-seal', message: /not made by Core/ },
+      JSON.stringify(change),
+    );
+  }
+  t.strictSame(installed, []);
+});
+
+t.test('an answer of an earlier login is not taken for one of this', async t => {
+  const { front, login, installed } = await stage(t);
+  let first: object | undefined;
+  front.meddle = answer => (first ??= answer);
+  await login(['123456']);
+  await t.rejects(login(['123456']), { code: 'bad-seal' });
+  t.equal(installed.length, 1);
 });
 
 t.test('codes accepted but no gateway there: resumed without another code', async t => {

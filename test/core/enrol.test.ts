@@ -1,7 +1,8 @@
 import t from 'tap';
 import { generateSignKeyPair, generateX25519KeyPair } from '../../src/control/keys.ts';
 import { agentEnrolAnswer } from '../../src/control/agentchannel.ts';
-import { enrolAnswer } from '../../src/control/bodies.ts';
+import { enrolReply } from '../../src/control/bodies.ts';
+import { answerProof, enrolSecret, requestProof } from '../../src/control/enrolment.ts';
 import { generateKemKeyPair } from '../../src/control/seal.ts';
 import { check } from '../../src/control/validate.ts';
 import { enrolAgent, enrolDevice, tunnelConfig } from '../../src/core/enrol.ts';
@@ -48,10 +49,11 @@ t.test('a device gets every location its user may use', async t => {
   desk.admin('location', 'add', 'lab', '--network', '10.78.0.0/30', '--groups', 'dev');
   desk.admin('location', 'add', 'vault', '--network', '10.79.0.0/24', '--groups', 'ops');
   const enrol = (): ReturnType<typeof enrolDevice> => {
-    const token = desk.admin('device', 'token', 'ada')['token']!;
+    const { ticket, key: secret } = enrolSecret(desk.admin('device', 'token', 'ada')['token']!);
+    const request = { ticket, devicePublicKey: key(), name: 'laptop' };
     return enrolDevice(
       desk.store,
-      { token, devicePublicKey: key(), name: 'laptop' },
+      { ...request, proof: requestProof(secret, request) },
       'x',
       desk.now,
       desk.random,
@@ -60,13 +62,34 @@ t.test('a device gets every location its user may use', async t => {
   };
   const first = enrol();
   if (!first.ok) throw new Error(first.code);
-  t.ok(check(enrolAnswer, first.answer).ok);
+  t.ok(check(enrolReply, first.answer).ok);
   t.same(
-    first.answer.locations.map(location => location.name),
+    first.answer.enrolled.locations.map(location => location.name),
     ['lab', 'office'],
   );
   t.match(enrol(), { ok: false, code: 'network-full' }, 'the lab has room for one');
   t.equal(desk.store.people.devices().length, 1, 'and nothing is half done');
   desk.admin('user', 'disable', 'ada');
   t.match(enrol(), { ok: false, code: 'bad-token' });
+});
+
+t.test('who only sees a ticket pass cannot register a key of theirs, nor spend the token', t => {
+  const desk = new Desk();
+  desk.admin('user', 'add', 'ada');
+  desk.admin('location', 'add', 'office', '--network', '10.77.0.0/24');
+  const { ticket, key: secret } = enrolSecret(desk.admin('device', 'token', 'ada')['token']!);
+  const request = { ticket, devicePublicKey: key(), name: 'laptop' };
+  const proof = requestProof(secret, request);
+  const enrol = (change: object): ReturnType<typeof enrolDevice> =>
+    enrolDevice(desk.store, { ...request, proof, ...change }, 'x', desk.now, desk.random, new Set());
+  for (const change of [{ devicePublicKey: key() }, { name: 'other' }, { proof: key() }, { ticket: key() }])
+    t.match(enrol(change), { ok: false, code: 'bad-token' }, JSON.stringify(change));
+  const enrolled = enrol({});
+  if (!enrolled.ok) throw new Error(enrolled.code);
+  t.equal(enrolled.answer.proof, answerProof(secret, request.devicePublicKey, enrolled.answer.enrolled));
+  const row = JSON.stringify(desk.store.db.get('SELECT * FROM tokens'));
+  t.match(row, 'sealed_key');
+  t.notMatch(row, toBase64(secret), 'the key is sealed in the store');
+  t.match(enrol({ devicePublicKey: key() }), { ok: false, code: 'bad-token' }, 'once');
+  t.end();
 });

@@ -135,7 +135,7 @@ t.test('rubbish in requests is refused by name and harms nobody', async t => {
     ['/api/v1/mfa/start', '['.repeat(5000)],
     ['/api/v1/mfa/step', '{"login":"../../etc","method":"totp","response":"1"}'],
     ['/api/v1/mfa/step', '{"login":"l1","method":"totp"}'],
-    ['/api/v1/enrol', '{"token":"spe_x","devicePublicKey":"","name":""}'],
+    ['/api/v1/enrol', '{"ticket":"x","devicePublicKey":"","name":"","proof":""}'],
     ['/api/v1/session/logout', '{}'],
     ['/api/v1/session/extend', '{"session":{}}'],
     ['/api/v1/nothing', '{}'],

@@ -13,7 +13,7 @@ import {
   readCoreFrame,
 } from '../../src/control/agentchannel.ts';
 import {
-  enrolAnswer,
+  enrolReply,
   enrolRequest,
   sessionEvent,
   sessionRequest,
@@ -66,7 +66,7 @@ const good: readonly unknown[] = [
   { type: 'stats', bootId: 'b', sessions: [{ id: 's', rx: 1, tx: 1, handshakes: 1, sinceHandshakeMs: 1 }] },
   { type: 'request', n: 1, method: 'POST', path: '/x', source: 's', authorization: 'x', body: '{}' },
   { type: 'response', n: 1, status: 200, body: '{}' },
-  { token: `spe_${'a'.repeat(32)}`, devicePublicKey: key, name: 'laptop' },
+  { ticket: key, devicePublicKey: key, name: 'laptop', proof: key },
   {
     location: 'l',
     device: key,
@@ -133,7 +133,7 @@ const frameReaders = [readCoreFrame, readAgentFrame, readRelayRequest, readRelay
 const shapes: readonly Shape<unknown>[] = [
   agentEnrolAnswer,
   agentEnrolRequest,
-  enrolAnswer,
+  enrolReply,
   enrolRequest,
   errorBody,
   sessionEvent,

@@ -1,6 +1,7 @@
 // The administrator's verbs on users and their devices. One-time secrets appear in the answer and nowhere else.
 
 import { PlainError } from '../../util/errors.ts';
+import { enrolSecret } from '../../control/enrolment.ts';
 import { hashToken, newId, newToken } from '../ids.ts';
 import { hashRecoveryCode, newRecoveryCodes } from '../mfa/recovery.ts';
 import { base32, otpauthUri, totpSeedBytes } from '../mfa/totp.ts';
@@ -107,7 +108,8 @@ function deviceToken(scope: Scope, args: readonly string[]): Said {
   const user = userOf(scope, words.positions[0]!);
   const expiresAt = scope.clock() + (numberOption(words, 'hours', 'hours') ?? 24) * 3600_000;
   const token = newToken('spe', scope.random);
-  scope.store.logins.addToken(hashToken(token), 'enrol', user.id, {}, expiresAt);
+  const { ticket, key } = enrolSecret(token);
+  scope.store.logins.addToken(hashToken(ticket), 'enrol', user.id, {}, expiresAt, key);
   audit(scope, 'device.token', { reason: user.name });
   return said(
     { token, user: user.name, expiresAt },

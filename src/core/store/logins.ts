@@ -5,19 +5,26 @@ import { openGate } from '../attempts.ts';
 import type { Gate } from '../attempts.ts';
 import type { LoginState } from '../login.ts';
 import type { Database } from './database.ts';
+import type { Vault } from './vault.ts';
 
 const openLoginsPerDevice = 4;
+/** Where the sealed key of a token lies among its details. */
+const sealedKey = 'sealed_key';
 
 export interface Token {
   readonly subject: string;
   readonly details: Readonly<Record<string, string>>;
+  /** For MACs, where the token itself stays with its bearer (control/enrolment.ts). */
+  readonly key: Uint8Array | null;
 }
 
 export class Logins {
   readonly #db: Database;
+  readonly #vault: Vault;
 
-  constructor(db: Database) {
+  constructor(db: Database, vault: Vault) {
     this.#db = db;
+    this.#vault = vault;
   }
 
   /** Saves a login. A device keeps its newest few: starting over and over does not fill the store. */
@@ -79,13 +86,15 @@ export class Logins {
     subject: string,
     details: Token['details'],
     expiresAt: number,
+    key: Uint8Array | null = null,
   ): void {
+    const sealed = key === null ? {} : { [sealedKey]: this.#vault.seal(`token/${hash}`, key) };
     this.#db.run(
       'INSERT INTO tokens (hash, kind, subject, details, expires_at) VALUES (?, ?, ?, ?, ?)',
       hash,
       kind,
       subject,
-      JSON.stringify(details),
+      JSON.stringify({ ...details, ...sealed }),
       expiresAt,
     );
   }
@@ -103,10 +112,9 @@ export class Logins {
       this.#db.run('UPDATE tokens SET used_at = ? WHERE hash = ? AND used_at IS NULL', now, hash) !== 1
     )
       return null;
-    return {
-      subject: String(row['subject']),
-      details: JSON.parse(String(row['details'])) as Token['details'],
-    };
+    const { [sealedKey]: sealed, ...details } = JSON.parse(String(row['details'])) as Record<string, string>;
+    const key = sealed === undefined ? null : this.#vault.open(`token/${hash}`, sealed);
+    return { subject: String(row['subject']), details, key };
   }
 
   /** Forgets what is over. Gates are kept for two days, longer than any lock and than their own memory. */

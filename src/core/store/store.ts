@@ -30,7 +30,7 @@ export class Store {
     this.db = db;
     this.people = new People(db, vault);
     this.places = new Places(db, vault);
-    this.logins = new Logins(db);
+    this.logins = new Logins(db, vault);
     this.sessions = new SessionStore(db);
     this.audit = new Audit(db);
     this.signKey = db.transaction(() => signKeyOf(db, vault));

@@ -42,8 +42,15 @@ t.test('nonces, gates and tokens', async t => {
   logins.addToken('h', 'join', 'loc_1', { endpoint: 'g:1' }, 100);
   t.equal(logins.useToken('h', 'enrol', 1), null, 'another kind');
   t.equal(logins.useToken('h', 'join', 100), null, 'over');
-  t.same(logins.useToken('h', 'join', 1), { subject: 'loc_1', details: { endpoint: 'g:1' } });
+  t.same(logins.useToken('h', 'join', 1), { subject: 'loc_1', details: { endpoint: 'g:1' }, key: null });
   t.equal(logins.useToken('h', 'join', 1), null, 'once');
+  const key = new Uint8Array(32).fill(5);
+  logins.addToken('e', 'enrol', 'u_1', {}, 100, key);
+  t.same(
+    logins.useToken('e', 'enrol', 1),
+    { subject: 'u_1', details: {}, key },
+    'sealed on the disk, whole here',
+  );
   logins.sweep(200);
   t.equal(logins.useNonce('a', 300), true, 'forgotten when it could not be replayed any more');
   t.same(logins.gate('account/u'), gate, 'attempts are remembered longer');
