@@ -10,6 +10,8 @@ import { errorBody } from '../control/words.ts';
 import { read } from '../control/validate.ts';
 import { PlainError, errorText, usageError } from '../util/errors.ts';
 
+/** A Proxy says something on every stream each 20 s; this long without a word and nobody is at the other end any more. */
+const silentAfterMs = 65_000;
 /** Larger answers are not ours. */
 const maxAnswerBytes = 256 * 1024;
 
@@ -51,10 +53,12 @@ export class Api {
   readonly base: URL;
   readonly #ca: string | undefined;
   readonly #timeoutMs: number;
+  readonly #silentAfterMs: number;
 
-  constructor(base: string, options: { caFile?: string; timeoutMs?: number } = {}) {
+  constructor(base: string, options: { caFile?: string; timeoutMs?: number; silentAfterMs?: number } = {}) {
     this.base = new URL(base);
     this.#timeoutMs = options.timeoutMs ?? 15_000;
+    this.#silentAfterMs = options.silentAfterMs ?? silentAfterMs;
     if (options.caFile === undefined) return;
     try {
       this.#ca = readFileSync(options.caFile, 'utf8');
@@ -72,7 +76,10 @@ export class Api {
     return await this.#json('GET', path, undefined, token);
   }
 
-  /** Opens an event stream; the caller reads the parts and ends it by aborting. */
+  /**
+   * Opens an event stream; the caller reads the parts and ends it by aborting. A stream that falls silent fails: after a sleep
+   * or a change of network no FIN would ever come, and the caller would go on believing the last thing it heard.
+   */
   async events(path: string, token: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
     const response = await this.#send(
       'GET',
@@ -80,9 +87,9 @@ export class Api {
       undefined,
       { accept: 'text/event-stream', ...bearer(token) },
       signal,
-      0,
     );
     if (response.statusCode !== 200) throw refusal(response, await whole(response));
+    response.setTimeout(this.#silentAfterMs);
     return response;
   }
 
@@ -97,7 +104,7 @@ export class Api {
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       ...bearer(token),
     };
-    const response = await this.#send(method, path, body, headers, undefined, this.#timeoutMs);
+    const response = await this.#send(method, path, body, headers, undefined);
     const text = await whole(response);
     const status = response.statusCode ?? 0;
     if (status < 200 || status > 299) throw refusal(response, text);
@@ -117,7 +124,6 @@ export class Api {
     body: string | undefined,
     headers: Record<string, string>,
     signal: AbortSignal | undefined,
-    timeoutMs: number,
   ): Promise<IncomingMessage> {
     const url = new URL(
       path.replace(/^\//, ''),
@@ -134,8 +140,10 @@ export class Api {
     };
     return new Promise((resolve, reject) => {
       const out = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, options, resolve);
-      if (timeoutMs > 0)
-        out.setTimeout(timeoutMs, () => out.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)));
+      out.setTimeout(this.#timeoutMs);
+      out.on('timeout', () =>
+        out.destroy(new Error(`no word within ${(out.socket?.timeout ?? 0) / 1000} s`)),
+      );
       out.once('error', error => {
         reject(
           new PlainError(

@@ -64,7 +64,7 @@ t.test('broken lines, endless answers and silence each get one clear line', asyn
   await t.rejects(new Api(base).get('/broken'), { code: 'proxy-unreachable', message: /broke off/ });
   await t.rejects(new Api(base, { timeoutMs: 50 }).get('/silent'), {
     code: 'proxy-unreachable',
-    message: /no answer/,
+    message: /no word within 0\.05 s/,
   });
 });
 
@@ -92,3 +92,23 @@ t.test('which addresses a client will send codes to', t => {
   t.equal(printable('a\u001b[2Jb\u202ec'), 'a [2Jb c');
   t.end();
 });
+
+t.test(
+  'a stream whose other end is gone without a word fails, and so does one that never begins',
+  async t => {
+    const base = await serve(t, (request, response) => {
+      if (request.url === '/base/never') return;
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.write('data: 1\n\n');
+    });
+    const signal = new AbortController().signal;
+    const api = new Api(base, { timeoutMs: 50, silentAfterMs: 100 });
+    await t.rejects(api.events('/never', 'good', signal), { code: 'proxy-unreachable', message: /0\.05 s/ });
+    const heard: string[] = [];
+    await t.rejects(async () => {
+      for await (const part of await api.events('/s', 'good', signal))
+        heard.push(Buffer.from(part).toString());
+    });
+    t.strictSame(heard, ['data: 1\n\n']);
+  },
+);
