@@ -34,6 +34,9 @@ export const address = {
   gatewayToOffice: '10.98.0.1',
   office: '10.98.0.2',
   inner: '10.66.0.1',
+  /** With `fullTunnel`, behind the client's default route: the Proxy, and a stranger. */
+  farProxy: '198.18.0.1',
+  far: '198.18.0.2',
 } as const;
 
 export interface StageOptions {
@@ -44,6 +47,8 @@ export interface StageOptions {
   readonly logLevel?: 'info' | 'debug';
   /** Begins the names of namespaces and directories. */
   readonly prefix?: string;
+  /** The location is the way to everywhere, and the Proxy is not a neighbour of the client's. */
+  readonly fullTunnel?: boolean;
 }
 
 export class Stage {
@@ -107,6 +112,14 @@ export class Stage {
     return ['--interface', this.clientInterface, '--tun-device', this.tunDevice, '--log-level', level];
   }
 
+  get #proxyAddress(): string {
+    return this.#options.fullTunnel === true ? address.farProxy : address.proxy;
+  }
+
+  get #proxyUrl(): string {
+    return `https://${this.#proxyAddress}:${ports.https}`;
+  }
+
   path(name: string): string {
     return join(this.world.dir, name);
   }
@@ -132,7 +145,12 @@ export class Stage {
 
   /** A client's request gets through Proxy and Core; what Core said to this one, which asks for nothing. */
   async untilAnswered(): Promise<string> {
-    const call = { method: 'POST', url: `${proxyUrl}/api/v1/mfa/start`, body: '{}', ca: this.#certificate };
+    const call = {
+      method: 'POST',
+      url: `${this.#proxyUrl}/api/v1/mfa/start`,
+      body: '{}',
+      ca: this.#certificate,
+    };
     return await until('Core to answer through the Proxy', 20_000, async () => {
       this.#mustRun(this.core, this.proxy);
       const { status, body } = await this.world.probe('client').http(call);
@@ -145,10 +163,12 @@ export class Stage {
   async prepare(): Promise<void> {
     const stale = this.#options.staleAfter;
     const policy = stale < 180 ? `dangerouslyShortStaleAfter = ${stale}` : `staleAfter = ${stale}`;
+    const allowedIps =
+      this.#options.fullTunnel === true ? ['0.0.0.0/0'] : ['10.66.0.0/24', '10.99.0.0/24', '10.98.0.0/24'];
     const file = this.write(
       'declared.toml',
       `[[location]]\nname = "Office"\nnetwork = "10.66.0.0/24"\nendpoint = "${address.gateway}:${ports.wireguard}"\n` +
-        `allowedIps = ["10.66.0.0/24", "10.99.0.0/24", "10.98.0.0/24"]\nsteps = [["totp", "recovery"]]\n[location.policy]\n${policy}\n` +
+        `allowedIps = ${JSON.stringify(allowedIps)}\nsteps = [["totp", "recovery"]]\n[location.policy]\n${policy}\n` +
         `[[user]]\nname = "ada"\n`,
     );
     const applied = await this.#run('server', ['core', 'apply', file, '--data', this.path('core')]);
@@ -179,7 +199,7 @@ export class Stage {
     const file = this.write('enrol-token', token);
     const args = [
       '--proxy',
-      proxyUrl,
+      this.#proxyUrl,
       '--ca',
       this.path('tls.crt'),
       '--token-file',
@@ -339,12 +359,23 @@ export class Stage {
     await world.join('office', address.office, 'gateway', address.gatewayToOffice, { quiet: true });
     await world.ip('lan', 'route', 'add', 'default', 'via', address.gatewayToLan);
     await world.ip('office', 'route', 'add', 'default', 'via', address.gatewayToOffice);
+    if (this.#options.fullTunnel === true) await this.#farAway();
     await world.probe('lan').serve(address.lan, ports.transfer);
     await world.probe('lan').listen(address.lan, ports.datagrams);
   }
 
+  async #farAway(): Promise<void> {
+    const { world } = this;
+    for (const far of [address.farProxy, address.far]) {
+      await world.ip('server', 'addr', 'add', `${far}/32`, 'dev', 'lo');
+      await world.ip('gateway', 'route', 'add', far, 'via', address.core);
+    }
+    await world.ip('client', 'route', 'add', 'default', 'via', address.proxy);
+    await world.ip('server', 'route', 'add', '10.66.0.0/24', 'via', address.gatewayToServer);
+  }
+
   #files(): void {
-    const { cert, key } = selfSigned([address.proxy, address.core]);
+    const { cert, key } = selfSigned([this.#proxyAddress, address.core]);
     this.#certificate = cert;
     this.write('tls.crt', cert);
     this.write('tls.key', key);
@@ -369,7 +400,7 @@ export class Stage {
     this.write(
       'proxy.toml',
       toml({
-        listen: `${address.proxy}:${ports.https}`,
+        listen: `${this.#proxyAddress}:${ports.https}`,
         coreListen: `${address.core}:${ports.relay}`,
         coreTokenFile: this.path('proxy-token'),
         tlsCert: this.path('tls.crt'),
@@ -422,7 +453,7 @@ export type ClientStatus = {
   readonly pid: number;
   readonly interface: string;
   readonly handshakeAgeMs: number | null;
-  readonly session: { readonly phase: string; readonly reason?: string };
+  readonly session: { readonly phase: string; readonly reason?: string; readonly following: boolean };
 };
 
 const ports = {
@@ -433,8 +464,6 @@ const ports = {
   relay: 8444,
   agents: 8445,
 } as const;
-const proxyUrl = `https://${address.proxy}:${ports.https}`;
-
 // The agent's options are spelt as in UCI, the servers' as in TOML.
 function logLevelKey(values: object): string {
   return 'core_url' in values ? 'log_level' : 'logLevel';

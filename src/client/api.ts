@@ -2,6 +2,7 @@
 // clear line, and every refusal of the server ({"error": {"code", "message"}}) into a PlainError with that code. Secrets
 // travel in bodies and headers only, never in a URL.
 
+import { lookup } from 'node:dns/promises';
 import { readFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import type { IncomingMessage, RequestOptions } from 'node:http';
@@ -65,6 +66,13 @@ export class Api {
     } catch (error) {
       throw usageError('bad-ca', `--ca ${options.caFile}: ${errorText(error)}`, error);
     }
+  }
+
+  /** Where the Proxy is reached; none when its name is not found just now. */
+  async addresses(): Promise<string[]> {
+    const host = this.base.hostname.replace(/^\[|\]$/g, '');
+    const found = await lookup(host, { all: true }).catch(() => []);
+    return found.map(({ address }) => address);
   }
 
   /** One call with a JSON body and a JSON answer. */
@@ -131,6 +139,7 @@ export class Api {
     );
     const options: RequestOptions & { ca?: string } = {
       method,
+      agent: false, // a connection kept from before may have lost its way: the tunnel came or went, or the laptop moved
       headers: {
         ...headers,
         ...(body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }),

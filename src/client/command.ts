@@ -45,7 +45,7 @@ const commands: Record<
   },
   login: {
     usage:
-      'login [LOCATION] [--code-file FILE|-] [--method totp|email|recovery] [--interface NAME] [--tun-device PATH]',
+      'login [LOCATION] [--code-file FILE|-] [--method totp|recovery] [--interface NAME] [--tun-device PATH]',
     options: { ...common, ...tunnelOptions, 'code-file': text, method: text },
     act: login,
   },
@@ -170,8 +170,8 @@ async function login({ values, location, store }: Given): Promise<Shown> {
   const answers = isAsking
     ? interactive(method)
     : scripted(secretLines(codeFile ?? '-', '--code-file'), method);
-  // The tunnel first: whatever stands in its way must not cost a code.
-  if ((await ask(store.socketFile(place), { op: 'status' })) === null)
+  // The tunnel first: whatever stands in its way must not cost a code. One that is up has to let us through to the Proxy.
+  if ((await ask(store.socketFile(place), { op: 'release' })) === null)
     await launch(store, place, launchOptions(values));
   let begun: Record<string, unknown> = {};
   const granted = await signIn({

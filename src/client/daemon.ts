@@ -21,6 +21,8 @@ const staleSlackMs = 5000;
 /** How long the keys of a superseded session stay for the login that replaced it to take over; the gateway lets them live longer. */
 const takeOverWithinMs = 15_000;
 
+const heldBack = '; all traffic is held back until you log in or take the tunnel down';
+
 export interface DaemonOptions {
   readonly tunnel: Tunnel;
   readonly server: Server;
@@ -65,6 +67,10 @@ export class Daemon {
         return await this.status();
       case 'begin':
         return await this.#begin(request);
+      case 'release':
+        // Somebody is about to log in: that needs a way to the Proxy, and to whoever knows its name.
+        if (this.#truth.view.phase !== 'live') this.#tunnel.release();
+        return {};
       case 'rekey':
         await this.#tunnel.rekey();
         return {};
@@ -87,6 +93,7 @@ export class Daemon {
   async status(): Promise<Record<string, unknown>> {
     const now = this.#wallMs();
     const { lastHandshakeWallMs, ...tunnel } = await this.#tunnel.state();
+    const isHolding = this.#tunnel.isHolding && this.#truth.view.phase !== 'live';
     return {
       location: this.#location,
       interface: this.#tunnel.ifname,
@@ -94,7 +101,8 @@ export class Daemon {
       ...tunnel,
       handshakeAgeMs: lastHandshakeWallMs === 0 ? null : now - lastHandshakeWallMs,
       session: this.#truth.view,
-      text: sessionLine(this.#truth.view, now),
+      holding: isHolding,
+      text: `${sessionLine(this.#truth.view, now)}${isHolding ? heldBack : ''}`,
     };
   }
 
@@ -160,7 +168,7 @@ export class Daemon {
     const started = performance.now();
     const before = (await this.#tunnel.state()).lastHandshakeWallMs;
     this.#following?.abort();
-    await this.#tunnel.begin(bytesOf(psk.value.psk), config);
+    await this.#tunnel.begin(bytesOf(psk.value.psk), config, await this.#server.addresses());
     this.#session = session;
     this.#truth.granted(session, this.#wallMs());
     this.#log(`session ${session.id} begins`);
@@ -219,6 +227,7 @@ export class Daemon {
     this.#log(sessionLine(view, this.#wallMs()));
     // A login of this very device has replaced it and is about to bring its PSK: until then the old keys still work.
     if (view.reason !== 'superseded') await this.#tunnel.end();
+    if (view.reason === 'logout-user') this.#tunnel.release();
   }
 }
 

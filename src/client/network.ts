@@ -1,7 +1,8 @@
 // Network: addresses and routes of the client's interface, over rtnetlink. Everything hangs on the interface and goes with
 // it, but for the policy rules of a full tunnel (a prefix of length 0), which follow wg-quick: a table of its own for the
 // tunnel's default route, used by whatever does not bear the tunnel's mark, and the main table first for all that is more
-// specific than a default route.
+// specific than a default route. The rules come with a session, for without one nobody could reach the Proxy to log in; the
+// Proxy itself is reached past the tunnel, so that Core's word comes through when the gateway has closed the door.
 
 import type { TunnelConfig } from '../control/bodies.ts';
 import { loadFfi } from '../platform/ffi/ffi.ts';
@@ -10,10 +11,10 @@ import { Netlink } from '../platform/netlink.ts';
 import type { Rule } from '../platform/netlink.ts';
 import { Arena } from '../util/arena.ts';
 import { PlainError } from '../util/errors.ts';
-import { network, parsePrefixOrAddress } from '../util/inet.ts';
+import { formatPrefix, network, parsePrefixOrAddress } from '../util/inet.ts';
 import type { Network } from './tunnel.ts';
 
-/** Mark and table of a full tunnel, and where its two rules stand: "sp". */
+/** Mark and table of a full tunnel, and where its rules begin: "sp". */
 const fullTunnel = 0x7370;
 const mainTable = 254;
 const alreadyThere = -17; // EEXIST
@@ -30,7 +31,10 @@ export async function openNetwork(ifname: string): Promise<Network> {
 export class Interface implements Network {
   readonly #ifname: string;
   readonly #links: Links;
-  readonly #rules: Rule[] = [];
+  /** Those in force. */
+  #rules: Rule[] = [];
+  /** Of which the tunnel is the way to everywhere. */
+  readonly #families = new Set<4 | 6>();
   #isOpen = true;
 
   constructor(ifname: string, links: Links) {
@@ -55,28 +59,36 @@ export class Interface implements Network {
       const isAll = prefix.prefix === 0;
       const table = isAll ? { table: fullTunnel } : {};
       this.#must(this.#links.addRoute({ ...prefix, interface: this.#ifname, ...table }), `route ${text}`);
-      if (isAll) this.#catchAll(prefix.family);
+      if (isAll) this.#families.add(prefix.family);
     }
     return Promise.resolve();
+  }
+
+  isHolding(): boolean {
+    return this.#rules.length > 0;
+  }
+
+  hold(aside: readonly string[]): void {
+    const before = this.#rules;
+    this.#rules = [...this.#families].flatMap(family => rulesOf(family, aside));
+    // Places are fixed, so that rules of a client that was killed are found again and not doubled.
+    for (const rule of this.#rules) {
+      const result = this.#links.addRule(rule);
+      if (result !== alreadyThere) this.#must(result, 'add the rules of a full tunnel');
+    }
+    const kept = new Set(this.#rules.map(textOf));
+    for (const rule of before) if (!kept.has(textOf(rule))) this.#links.deleteRule(rule);
+  }
+
+  release(): void {
+    for (const rule of this.#rules.splice(0)) this.#links.deleteRule(rule);
   }
 
   undo(): Promise<void> {
-    for (const rule of this.#rules.splice(0)) this.#links.deleteRule(rule);
+    this.release();
     if (this.#isOpen) this.#links.close();
     this.#isOpen = false;
     return Promise.resolve();
-  }
-
-  // A fixed place for each rule, so that those of a client that was killed are found again and not doubled.
-  #catchAll(family: 4 | 6): void {
-    for (const rule of [
-      { family, table: mainTable, suppressPrefix: 0, priority: fullTunnel },
-      { family, table: fullTunnel, mark: fullTunnel, invert: true, priority: fullTunnel + 1 },
-    ]) {
-      const result = this.#links.addRule(rule);
-      if (result !== alreadyThere) this.#must(result, 'add the rules of a full tunnel');
-      this.#rules.push(rule);
-    }
   }
 
   #must(result: number, what: string): void {
@@ -86,4 +98,17 @@ export class Interface implements Network {
       result === -1 || result === -13 ? ': run this as root, or with the capability CAP_NET_ADMIN' : '';
     throw new PlainError('network', `${this.#ifname}: cannot ${what} (errno ${-result})${hint}`);
   }
+}
+
+function rulesOf(family: 4 | 6, aside: readonly string[]): Rule[] {
+  const exempt = aside.map(parsePrefixOrAddress).filter(to => to?.family === family);
+  return [
+    ...exempt.map(to => ({ family, table: mainTable, to: to!, priority: fullTunnel })),
+    { family, table: mainTable, suppressPrefix: 0, priority: fullTunnel + 1 },
+    { family, table: fullTunnel, mark: fullTunnel, invert: true, priority: fullTunnel + 2 },
+  ];
+}
+
+function textOf(rule: Rule): string {
+  return JSON.stringify([rule.family, rule.priority, rule.to === undefined ? '' : formatPrefix(rule.to)]);
 }

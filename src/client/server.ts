@@ -92,6 +92,10 @@ export class Server {
     return checked(logoutAnswer, reply).ended;
   }
 
+  async addresses(): Promise<string[]> {
+    return await this.#api.addresses();
+  }
+
   async events(token: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
     return await this.#api.events(paths.session, token, signal);
   }

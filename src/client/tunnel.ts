@@ -18,6 +18,11 @@ export interface Network {
   /** Mark for the tunnel's own datagrams, so that a route for everything does not catch them; 0 when none is needed. */
   mark(config: TunnelConfig): number;
   configure(config: TunnelConfig): Promise<void>;
+  /** Of a tunnel to everywhere: all traffic goes into it from here on, but for that to these addresses. Else nothing. */
+  hold(aside: readonly string[]): void;
+  /** Undoes `hold`. */
+  release(): void;
+  isHolding(): boolean;
   /** Removes what would stay behind when the interface is gone. */
   undo(): Promise<void>;
 }
@@ -78,8 +83,11 @@ export class Tunnel {
     this.#network = network;
   }
 
-  /** Takes the PSK into use and starts a handshake with it; a session there is carries on meanwhile. Owns `psk` from here on. */
-  async begin(psk: Uint8Array, config: TunnelConfig): Promise<void> {
+  /**
+   * Takes the PSK into use and starts a handshake with it; a session there is carries on meanwhile. Owns `psk` from here on.
+   * Of a tunnel to everywhere `aside` stays out.
+   */
+  async begin(psk: Uint8Array, config: TunnelConfig, aside: readonly string[] = []): Promise<void> {
     const { key, endpoint } = await firstGateway(config);
     const old = this.#gateway;
     const carriesOn = this.#psk !== null && equalBytes(old, key);
@@ -88,15 +96,25 @@ export class Tunnel {
     this.#config = config;
     this.#gateway = key;
     this.#endpoint = endpoint;
+    this.#network.hold(aside);
     if (carriesOn) await this.#configure({ peers: [{ ...this.#peer(), handshake: true }] });
     else await this.#replacePeer(old);
   }
 
-  /** Forgets PSK and keys. Packets for the location go nowhere from here on, and certainly not past the tunnel. */
+  /** Forgets PSK and keys. What went into the tunnel goes nowhere from here on, and certainly not past it, until `release`. */
   async end(): Promise<void> {
     if (this.#psk === null) return;
     this.#forgetPsk();
     await this.#replacePeer(this.#gateway);
+  }
+
+  /** A tunnel to everywhere is that no more: traffic takes the way it took before. */
+  release(): void {
+    this.#network.release();
+  }
+
+  get isHolding(): boolean {
+    return this.#network.isHolding();
   }
 
   /** Drops the keys in use and shakes hands anew, e.g. after a change of network. */

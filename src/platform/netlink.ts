@@ -60,6 +60,7 @@ const RT_SCOPE_NOWHERE = 255;
 const RTN_UNICAST = 1;
 const FR_ACT_TO_TBL = 1;
 const FIB_RULE_INVERT = 2;
+const FRA_DST = 1;
 const FRA_PRIORITY = 6;
 const FRA_FWMARK = 10;
 const FRA_SUPPRESS_PREFIXLEN = 14;
@@ -88,6 +89,8 @@ export type Rule = {
   readonly invert?: boolean;
   /** Ignore routes of this prefix length or shorter: 0 hides a default route. */
   readonly suppressPrefix?: number;
+  /** Only for packets to there. */
+  readonly to?: Prefix;
 };
 /** What the kernel would do with a packet. */
 export type RouteAnswer = {
@@ -260,8 +263,11 @@ export class Netlink {
 
   #rule(type: number, flags: number, rule: Rule): number {
     const message = this.#message.begin(type, flags | NLM_F_ACK);
-    message.u8(familyOf(rule.family), 0, 0, 0, rule.table < 256 ? rule.table : 0, 0, 0, FR_ACT_TO_TBL);
+    const { to } = rule;
+    const table = rule.table < 256 ? rule.table : 0;
+    message.u8(familyOf(rule.family), to?.prefix ?? 0, 0, 0, table, 0, 0, FR_ACT_TO_TBL);
     message.u32(rule.invert === true ? FIB_RULE_INVERT : 0).attribute32(FRA_TABLE, rule.table);
+    if (to !== undefined) message.attribute(FRA_DST, to.address.subarray(0, rule.family === 4 ? 4 : 16));
     if (rule.priority !== undefined) message.attribute32(FRA_PRIORITY, rule.priority);
     if (rule.mark !== undefined) message.attribute32(FRA_FWMARK, rule.mark);
     if (rule.suppressPrefix !== undefined) message.attribute32(FRA_SUPPRESS_PREFIXLEN, rule.suppressPrefix);

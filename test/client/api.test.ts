@@ -112,3 +112,9 @@ t.test(
     t.strictSame(heard, ['data: 1\n\n']);
   },
 );
+
+t.test('where the Proxy is, and nothing when nobody knows', async t => {
+  t.strictSame(await new Api('https://[::1]:1/').addresses(), ['::1']);
+  t.strictSame(await new Api('http://192.0.2.1/').addresses(), ['192.0.2.1']);
+  t.strictSame(await new Api('https://proxy.invalid/').addresses(), []);
+});

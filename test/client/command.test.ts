@@ -133,7 +133,7 @@ t.test('a login puts the PSK into the running tunnel, by a code from a file', as
   writeFileSync(codes, '123456\n');
   const right = await sallyport(['login', '--json', '--code-file', codes, '--state', store.dir]);
   t.match(JSON.parse(right.out), { ok: true, session: 'session-1', handshakeMs: 3 });
-  t.strictSame(seen, ['status', 'status', 'begin', Buffer.from(front.psk).toString('base64')]);
+  t.strictSame(seen, ['release', 'release', 'begin', Buffer.from(front.psk).toString('base64')]);
   t.notMatch(readFileSync(store.file, 'utf8'), Buffer.from(front.psk).toString('base64'));
   t.equal(store.load().enrolled.locations[0]!.config.mtu, 1400, 'the newer configuration is kept');
   const up = await sallyport(['up', '--state', store.dir]);

@@ -144,6 +144,33 @@ t.test('a handshake of the session before is not taken for one of the next', asy
   t.match(await begun, { handshake: true });
 });
 
+t.test(
+  'a tunnel to everywhere holds from the login on, and until the person acts when it ends unasked',
+  async t => {
+    const { front, plane, daemon, phase } = await stage(t);
+    t.equal(plane.held, null);
+    await daemon.handle({ op: 'begin', psk, granted });
+    t.strictSame(plane.held, ['127.0.0.1'], 'all but the Proxy');
+    await daemon.handle({ op: 'release' });
+    t.not(plane.held, null, 'a session is not given up by a login that may yet fail');
+    t.match(await daemon.status(), { holding: false });
+    await soon(() => front.streams.length > 0);
+    front.say({ event: 'ended', reason: 'stale' });
+    await soon(async () => (await phase()) === 'ended');
+    t.not(plane.held, null);
+    t.match(await daemon.status(), {
+      holding: true,
+      text: /all traffic is held back until you log in or take/,
+    });
+    await daemon.handle({ op: 'release' });
+    t.equal(plane.held, null);
+    t.match(await daemon.status(), { holding: false });
+    await daemon.handle({ op: 'begin', psk, granted });
+    await daemon.handle({ op: 'logout' });
+    t.equal(plane.held, null, 'who logs out wants the network as it was');
+  },
+);
+
 t.test('a session Core no longer knows is over', async t => {
   const { front, daemon, phase } = await stage(t);
   front.refuse(paths.session, { status: 401, code: 'refused', message: 'no such session' });

@@ -40,30 +40,75 @@ t.test('a split tunnel: addresses and routes that go with the interface', async 
   t.equal(links.closed, 1);
 });
 
-t.test('a full tunnel: its own table, and rules that are taken back', async t => {
+const full = { ...config, allowedIps: ['0.0.0.0/0', '::/0', '10.0.0.0/8'] };
+const everything = (family: 4 | 6) => [
+  { family, table: 254, suppressPrefix: 0, priority: 0x7371 },
+  { family, table: 0x7370, mark: 0x7370, invert: true, priority: 0x7372 },
+];
+const rules = (links: FakeLinks, name: 'rule' | 'unrule') =>
+  links.calls.filter(([call]) => call === name).map(([, rule]) => rule);
+
+t.test(
+  'a full tunnel: its own table at once, the rules with the session, and all of them taken back',
+  async t => {
+    const links = new FakeLinks();
+    const network = new Interface('sp-office', links);
+    t.equal(network.mark(full), 0x7370);
+    await network.configure(full);
+    t.match(links.calls.slice(2), [
+      ['route', 4, 0, 0x7370],
+      ['route', 6, 0, 0x7370],
+      ['route', 4, 8, undefined],
+    ]);
+    t.notOk(network.isHolding());
+    network.hold([]);
+    t.ok(network.isHolding());
+    t.strictSame(rules(links, 'rule'), [...everything(4), ...everything(6)]);
+    network.release();
+    t.notOk(network.isHolding());
+    t.strictSame(rules(links, 'unrule'), rules(links, 'rule'));
+    network.hold([]);
+    await network.undo();
+    t.equal(rules(links, 'unrule').length, 8);
+  },
+);
+
+t.test("what is left aside is the main table's first, and may change with the next login", async t => {
   const links = new FakeLinks();
   const network = new Interface('sp-office', links);
-  const full = { ...config, allowedIps: ['0.0.0.0/0'] };
-  t.equal(network.mark(full), 0x7370);
-  await network.configure(full);
-  t.match(links.calls.slice(2), [
-    ['route', 4, 0, 0x7370],
-    ['rule', { family: 4, table: 254, suppressPrefix: 0, priority: 0x7370 }],
-    ['rule', { family: 4, table: 0x7370, mark: 0x7370, invert: true, priority: 0x7371 }],
-  ]);
-  await network.undo();
-  t.equal(links.calls.filter(([name]) => name === 'unrule').length, 2);
+  await network.configure({ ...config, allowedIps: ['0.0.0.0/0'] });
+  const aside = (last: number) => ({
+    family: 4,
+    table: 254,
+    to: { family: 4, address: Uint8Array.of(192, 0, 2, last), prefix: 32 },
+    priority: 0x7370,
+  });
+  network.hold(['192.0.2.7', '192.0.2.8', '2001:db8::1', 'nonsense']);
+  t.strictSame(rules(links, 'rule'), [aside(7), aside(8), ...everything(4)]);
+  links.calls.length = 0;
+  links.fails = { name: 'rule', errno: -17 }; // there already
+  network.hold(['192.0.2.8', '192.0.2.9']);
+  t.strictSame(rules(links, 'rule'), [aside(8), aside(9), ...everything(4)]);
+  t.strictSame(rules(links, 'unrule'), [aside(7)]);
+});
 
-  const leftovers = new FakeLinks();
-  leftovers.fails = { name: 'rule', errno: -17 };
-  const again = new Interface('sp-office', leftovers);
-  await again.configure(full);
-  await again.undo();
-  t.equal(
-    leftovers.calls.filter(([name]) => name === 'unrule').length,
-    2,
-    'those of a killed client go, too',
-  );
+t.test('a split tunnel holds nothing', async t => {
+  const links = new FakeLinks();
+  const network = new Interface('sp-office', links);
+  await network.configure(config);
+  network.hold(['192.0.2.7']);
+  t.notOk(network.isHolding());
+  t.strictSame(rules(links, 'rule'), []);
+});
+
+t.test('rules of a client that was killed are taken over, and go with this one', async t => {
+  const links = new FakeLinks();
+  links.fails = { name: 'rule', errno: -17 };
+  const network = new Interface('sp-office', links);
+  await network.configure(full);
+  network.hold([]);
+  await network.undo();
+  t.equal(rules(links, 'unrule').length, 4);
 });
 
 t.test('what the kernel refuses is said in words, with what to do about rights', async t => {
@@ -73,6 +118,10 @@ t.test('what the kernel refuses is said in words, with what to do about rights',
     code: 'network',
     message: /sp-office: cannot give it the address 10\.66\.0\.2\/32 .*CAP_NET_ADMIN/,
   });
+  links.fails = { name: 'rule', errno: -13 };
+  const everywhere = new Interface('sp-office', links);
+  await everywhere.configure(full);
+  t.throws(() => everywhere.hold([]), { message: /cannot add the rules of a full tunnel .*CAP_NET_ADMIN/ });
   links.fails = { name: 'route', errno: -22 };
   t.throws(() => new Interface('sp-office', links).configure(config), {
     message: /cannot route .*errno 22\)$/,

@@ -95,6 +95,18 @@ if (!enterPrivateNetwork(libc)) {
     t.equal(netlink.addRule(quiet), 0);
     t.not(netlink.route(4, four(9, 9, 9, 9)), null, 'everything goes to the tunnel');
     t.equal(netlink.route(4, four(9, 9, 9, 9), 51820), null, 'but what the tunnel itself sends');
+    const aside = {
+      family: 4,
+      table: 254,
+      priority: 99,
+      to: { family: 4, address: four(9, 9, 9, 8), prefix: 31 },
+    } as const;
+    t.equal(netlink.addRoute({ ...anywhere, interface: name, table: 254, metric: 5 }), 0);
+    const through = (last: number) => netlink.route(4, four(9, 9, 9, last));
+    t.equal(netlink.addRule(aside), 0);
+    t.not(through(9), null);
+    t.equal(netlink.deleteRule(aside), 0);
+    t.equal(netlink.deleteRoute({ ...anywhere, interface: name, metric: 5 }), 0);
     t.equal(netlink.deleteRule(rule), 0);
     t.equal(netlink.deleteRule(quiet), 0);
     t.equal(netlink.route(4, four(9, 9, 9, 9)), null);
