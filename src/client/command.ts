@@ -196,8 +196,14 @@ async function login({ values, location, store }: Given): Promise<Shown> {
   const { id, expiresAt, now } = granted.session;
   const hours = ((expiresAt - now) / 3_600_000).toFixed(1);
   return {
-    json: { session: id, expiresAt, stale: granted.session.stale, handshakeMs: begun.handshakeMs },
-    line: `logged in to ${place.name} for at most ${hours} h`,
+    json: {
+      session: id,
+      expiresAt,
+      stale: granted.session.stale,
+      handshakeMs: begun.handshakeMs,
+      ...(typeof begun.note === 'string' && { note: begun.note }),
+    },
+    line: `logged in to ${place.name} for at most ${hours} h${noteOf(begun)}`,
   };
 }
 
@@ -222,14 +228,12 @@ async function status({ location, store }: Given): Promise<Shown> {
 
 async function logout(given: Given): Promise<Shown> {
   const { place, reply } = await running(given, { op: 'logout' });
-  const note = typeof reply.note === 'string' ? `; ${reply.note}` : '';
-  return { json: reply, line: `logged out of ${place.name}${note}` };
+  return { json: reply, line: `logged out of ${place.name}${noteOf(reply)}` };
 }
 
 async function down(given: Given): Promise<Shown> {
   const { place, reply } = await running(given, { op: 'down' });
-  const note = typeof reply.note === 'string' ? `; ${reply.note}` : '';
-  return { json: reply, line: `${place.name} is down${note}` };
+  return { json: reply, line: `${place.name} is down${noteOf(reply)}` };
 }
 
 async function running(
@@ -240,6 +244,11 @@ async function running(
   const reply = await ask(store.socketFile(place), request);
   if (reply === null) throw new PlainError('not-up', `${place.name} is not up on this machine`);
   return { place, reply };
+}
+
+/** What the running tunnel has to add to its answer. */
+function noteOf(reply: Record<string, unknown>): string {
+  return typeof reply.note === 'string' ? `; ${reply.note}` : '';
 }
 
 function launchOptions(values: Values): { ifname?: string; tunDevice?: string; debug: boolean } {

@@ -10,6 +10,7 @@ import { PlainError, errorText } from '../util/errors.ts';
 import { Refused } from './api.ts';
 import type { Server } from './server.ts';
 import { EventParser, SessionTruth, sessionLine } from './session.ts';
+import type { Resolver } from './resolver.ts';
 import { listen } from './socket.ts';
 import type { Request } from './socket.ts';
 import type { Tunnel } from './tunnel.ts';
@@ -27,6 +28,7 @@ export interface DaemonOptions {
   readonly tunnel: Tunnel;
   readonly server: Server;
   readonly location: string;
+  readonly resolver: Pick<Resolver, 'use' | 'drop'>;
   readonly log: (line: string) => void;
   readonly wallMs?: () => number;
 }
@@ -35,6 +37,7 @@ export class Daemon {
   readonly #tunnel: Tunnel;
   readonly #server: Server;
   readonly #location: string;
+  readonly #resolver: Pick<Resolver, 'use' | 'drop'>;
   readonly #log: (line: string) => void;
   readonly #wallMs: () => number;
   readonly #truth = new SessionTruth();
@@ -51,6 +54,7 @@ export class Daemon {
     this.#tunnel = options.tunnel;
     this.#server = options.server;
     this.#location = options.location;
+    this.#resolver = options.resolver;
     this.#log = options.log;
     this.#wallMs = options.wallMs ?? Date.now;
     this.#timer = setInterval(() => void this.tick(), 1000);
@@ -140,6 +144,7 @@ export class Daemon {
     clearInterval(this.#timer);
     this.#following?.abort();
     this.#socket?.close();
+    await this.#resolver.drop();
     await this.#tunnel.close();
     this.#log('tunnel down');
     this.#close();
@@ -149,7 +154,10 @@ export class Daemon {
   async tick(): Promise<void> {
     const { view } = this.#truth;
     const now = this.#wallMs();
-    if (view.phase === 'ended' && now - (view.endedWallMs ?? 0) > takeOverWithinMs) await this.#tunnel.end();
+    if (view.phase === 'ended' && now - (view.endedWallMs ?? 0) > takeOverWithinMs) {
+      await this.#tunnel.end();
+      await this.#resolver.drop();
+    }
     if (view.phase !== 'live' || this.#session === null) return;
     if (this.#truth.tick(now)) return await this.#over();
     if (view.following) return;
@@ -177,10 +185,26 @@ export class Daemon {
     while (performance.now() < deadline) {
       const { lastHandshakeWallMs } = await this.#tunnel.state();
       if (lastHandshakeWallMs !== 0 && lastHandshakeWallMs !== before)
-        return { handshake: true, handshakeMs: performance.now() - started };
+        return {
+          handshake: true,
+          handshakeMs: performance.now() - started,
+          ...(await this.#lookUp(config.dns)),
+        };
       await new Promise(resolve => setTimeout(resolve, 10));
     }
     return { handshake: false };
+  }
+
+  /** A tunnel without names is better than none: what is amiss is told and no more. */
+  async #lookUp(servers: readonly string[]): Promise<{ note?: string }> {
+    try {
+      await this.#resolver.use(servers);
+      if (this.#truth.view.phase === 'ended') await this.#resolver.drop(); // meanwhile
+      return {};
+    } catch (error) {
+      this.#log(errorText(error));
+      return { note: errorText(error) };
+    }
   }
 
   /** Reads Core's events for as long as the session lives, over as many connections as it takes. */
@@ -226,8 +250,10 @@ export class Daemon {
     this.#session = null;
     this.#log(sessionLine(view, this.#wallMs()));
     // A login of this very device has replaced it and is about to bring its PSK: until then the old keys still work.
-    if (view.reason !== 'superseded') await this.#tunnel.end();
+    if (view.reason === 'superseded') return;
+    await this.#tunnel.end();
     if (view.reason === 'logout-user') this.#tunnel.release();
+    await this.#resolver.drop();
   }
 }
 

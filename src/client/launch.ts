@@ -12,6 +12,7 @@ import { PlainError, errorText } from '../util/errors.ts';
 import { Api } from './api.ts';
 import { Daemon } from './daemon.ts';
 import { openNetwork } from './network.ts';
+import { Resolver } from './resolver.ts';
 import { Server } from './server.ts';
 import { ask } from './socket.ts';
 import { chooseLocation } from './state.ts';
@@ -129,6 +130,7 @@ async function foreground(store: Store, wanted: string | undefined, options: Lau
     tunnel,
     server: new Server(new Api(state.proxy, state), state, location),
     location: location.name,
+    resolver: new Resolver(ifname),
     log: line => log.info(line),
   });
   try {

@@ -8,7 +8,7 @@ import type { TunnelConfig } from '../control/bodies.ts';
 import { loadFfi } from '../platform/ffi/ffi.ts';
 import { Libc } from '../platform/libc.ts';
 import { Netlink } from '../platform/netlink.ts';
-import type { Rule } from '../platform/netlink.ts';
+import type { Prefix, Route, Rule } from '../platform/netlink.ts';
 import { Arena } from '../util/arena.ts';
 import { PlainError } from '../util/errors.ts';
 import { formatPrefix, network, parsePrefixOrAddress } from '../util/inet.ts';
@@ -20,7 +20,10 @@ const mainTable = 254;
 const alreadyThere = -17; // EEXIST
 
 /** The parts of Netlink used here. */
-export type Links = Pick<Netlink, 'linkUp' | 'addAddress' | 'addRoute' | 'addRule' | 'deleteRule' | 'close'>;
+export type Links = Pick<
+  Netlink,
+  'linkUp' | 'addAddress' | 'deleteAddress' | 'addRoute' | 'deleteRoute' | 'addRule' | 'deleteRule' | 'close'
+>;
 
 export async function openNetwork(ifname: string): Promise<Network> {
   const ffi = await loadFfi();
@@ -33,8 +36,9 @@ export class Interface implements Network {
   readonly #links: Links;
   /** Those in force. */
   #rules: Rule[] = [];
-  /** Of which the tunnel is the way to everywhere. */
-  readonly #families = new Set<4 | 6>();
+  /** Ours, by how the configuration writes them. */
+  readonly #addresses = new Map<string, Prefix>();
+  readonly #routes = new Map<string, Route>();
   #isOpen = true;
 
   constructor(ifname: string, links: Links) {
@@ -46,20 +50,26 @@ export class Interface implements Network {
     return config.allowedIps.some(text => parsePrefixOrAddress(text)?.prefix === 0) ? fullTunnel : 0;
   }
 
+  /** Again with the configuration of each login: what is new comes, what is no longer in it goes. */
   configure(config: TunnelConfig): Promise<void> {
-    this.#must(this.#links.linkUp(this.#ifname), 'set it up');
+    const ifname = this.#ifname;
+    if (this.#addresses.size === 0) this.#must(this.#links.linkUp(ifname), 'set it up');
     for (const text of config.addresses) {
-      this.#must(
-        this.#links.addAddress(this.#ifname, parsePrefixOrAddress(text)!),
-        `give it the address ${text}`,
-      );
+      if (this.#addresses.has(text)) continue;
+      const address = parsePrefixOrAddress(text)!;
+      this.#must(this.#links.addAddress(ifname, address), `give it the address ${text}`);
+      this.#addresses.set(text, address);
     }
-    for (const text of config.allowedIps) {
-      const prefix = network(parsePrefixOrAddress(text)!);
-      const isAll = prefix.prefix === 0;
-      const table = isAll ? { table: fullTunnel } : {};
-      this.#must(this.#links.addRoute({ ...prefix, interface: this.#ifname, ...table }), `route ${text}`);
-      if (isAll) this.#families.add(prefix.family);
+    for (const text of config.allowedIps) if (!this.#routes.has(text)) this.#addRoute(text);
+    for (const [text, route] of this.#routes) {
+      if (config.allowedIps.includes(text)) continue;
+      this.#links.deleteRoute(route);
+      this.#routes.delete(text);
+    }
+    for (const [text, address] of this.#addresses) {
+      if (config.addresses.includes(text)) continue;
+      this.#links.deleteAddress(ifname, address);
+      this.#addresses.delete(text);
     }
     return Promise.resolve();
   }
@@ -70,7 +80,10 @@ export class Interface implements Network {
 
   hold(aside: readonly string[]): void {
     const before = this.#rules;
-    this.#rules = [...this.#families].flatMap(family => rulesOf(family, aside));
+    const families = [...this.#routes.values()]
+      .filter(({ prefix }) => prefix === 0)
+      .map(({ family }) => family);
+    this.#rules = families.flatMap(family => rulesOf(family, aside));
     // Places are fixed, so that rules of a client that was killed are found again and not doubled.
     for (const rule of this.#rules) {
       const result = this.#links.addRule(rule);
@@ -89,6 +102,20 @@ export class Interface implements Network {
     if (this.#isOpen) this.#links.close();
     this.#isOpen = false;
     return Promise.resolve();
+  }
+
+  #addRoute(text: string): void {
+    const prefix = network(parsePrefixOrAddress(text)!);
+    const table = prefix.prefix === 0 ? { table: fullTunnel } : {};
+    const route: Route = { ...prefix, interface: this.#ifname, exclusive: true, ...table };
+    const result = this.#links.addRoute(route);
+    if (result === alreadyThere)
+      throw new PlainError(
+        'network-taken',
+        `${this.#ifname}: ${text} has a route already: this machine may be in a network with the same addresses as the location's`,
+      );
+    this.#must(result, `route ${text}`);
+    this.#routes.set(text, route);
   }
 
   #must(result: number, what: string): void {

@@ -17,6 +17,7 @@ import { parsePrefixOrAddress } from '../util/inet.ts';
 export interface Network {
   /** Mark for the tunnel's own datagrams, so that a route for everything does not catch them; 0 when none is needed. */
   mark(config: TunnelConfig): number;
+  /** As the configuration says, whatever it said before. */
   configure(config: TunnelConfig): Promise<void>;
   /** Of a tunnel to everywhere: all traffic goes into it from here on, but for that to these addresses. Else nothing. */
   hold(aside: readonly string[]): void;
@@ -96,16 +97,18 @@ export class Tunnel {
     this.#config = config;
     this.#gateway = key;
     this.#endpoint = endpoint;
+    await this.#network.configure(config); // an administrator may have changed it since the last login
     this.#network.hold(aside);
-    if (carriesOn) await this.#configure({ peers: [{ ...this.#peer(), handshake: true }] });
-    else await this.#replacePeer(old);
+    const fwmark = this.#network.mark(config);
+    if (carriesOn) await this.#configure({ fwmark, peers: [{ ...this.#peer(), handshake: true }] });
+    else await this.#configure({ fwmark, peers: [{ publicKey: old, remove: true }, this.#peer()] });
   }
 
   /** Forgets PSK and keys. What went into the tunnel goes nowhere from here on, and certainly not past it, until `release`. */
   async end(): Promise<void> {
     if (this.#psk === null) return;
     this.#forgetPsk();
-    await this.#replacePeer(this.#gateway);
+    await this.#renewPeer();
   }
 
   /** A tunnel to everywhere is that no more: traffic takes the way it took before. */
@@ -119,7 +122,7 @@ export class Tunnel {
 
   /** Drops the keys in use and shakes hands anew, e.g. after a change of network. */
   async rekey(): Promise<void> {
-    await this.#replacePeer(this.#gateway);
+    await this.#renewPeer();
   }
 
   async state(): Promise<TunnelState> {
@@ -146,8 +149,9 @@ export class Tunnel {
     this.#psk = null;
   }
 
-  async #replacePeer(old: Uint8Array): Promise<void> {
-    await this.#configure({ peers: [{ publicKey: old, remove: true }, this.#peer()] });
+  /** The same peer without its keys. */
+  async #renewPeer(): Promise<void> {
+    await this.#configure({ peers: [{ publicKey: this.#gateway, remove: true }, this.#peer()] });
   }
 
   // Keepalive on a fresh peer makes WireGuard shake hands at once, so a login is claimed without waiting for traffic.

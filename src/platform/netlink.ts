@@ -79,6 +79,8 @@ export type Route = Prefix & {
   readonly gateway?: Uint8Array;
   readonly metric?: number;
   readonly table?: number;
+  /** Added only where there is none to the same prefix with the same metric: EEXIST otherwise. */
+  readonly exclusive?: true;
 };
 export type Rule = {
   readonly family: 4 | 6;
@@ -154,9 +156,10 @@ export class Netlink {
     return this.#address(RTM_DELADDR, 0, name, address);
   }
 
-  /** Replaces a route to the same prefix with the same metric. */
+  /** Replaces a route to the same prefix with the same metric, unless it is to be the only one. */
   addRoute(route: Route): number {
-    return this.#route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route);
+    const mode = route.exclusive === true ? NLM_F_EXCL : NLM_F_REPLACE;
+    return this.#route(RTM_NEWROUTE, NLM_F_CREATE | mode, route);
   }
 
   deleteRoute(route: Route): number {

@@ -22,7 +22,7 @@ const granted = {
   proof: Buffer.alloc(32, 2).toString('base64'),
 };
 
-async function stage(t: { teardown(handler: () => void): void }) {
+async function stage(t: { teardown(handler: () => void): void }, hasResolver = true) {
   const front = new Front();
   const state = clientState(undefined, await front.open());
   const plane = new FakePlane();
@@ -35,11 +35,19 @@ async function stage(t: { teardown(handler: () => void): void }) {
     plane.network,
   );
   const lines: string[] = [];
+  const names: string[] = [];
   let wallMs = 1000;
   const daemon = new Daemon({
     tunnel,
     server: new Server(new Api(state.proxy), state, location()),
     location: 'Office',
+    resolver: {
+      use: servers => {
+        names.push(servers.join(','));
+        return hasResolver ? Promise.resolve() : Promise.reject(new Error('nobody looks names up'));
+      },
+      drop: () => Promise.resolve(void names.push('dropped')),
+    },
     log: line => lines.push(line),
     wallMs: () => wallMs,
   });
@@ -48,7 +56,7 @@ async function stage(t: { teardown(handler: () => void): void }) {
     front.close();
   });
   const phase = async () => ((await daemon.status()).session as { phase: string }).phase;
-  return { front, plane, daemon, lines, phase, setWall: (ms: number) => (wallMs = ms) };
+  return { front, plane, daemon, lines, names, phase, setWall: (ms: number) => (wallMs = ms) };
 }
 const hasPsk = (plane: FakePlane): boolean =>
   plane.changes.at(-1)!.peers.some(peer => peer.presharedKey !== undefined);
@@ -170,6 +178,24 @@ t.test(
     t.equal(plane.held, null, 'who logs out wants the network as it was');
   },
 );
+
+t.test('names are looked up at the location while a session lasts', async t => {
+  const { front, daemon, names, phase } = await stage(t);
+  const config = { ...granted.config, dns: ['10.66.0.1', 'fd66::1'] };
+  t.match(await daemon.handle({ op: 'begin', psk, granted: { ...granted, config } }), { handshake: true });
+  t.strictSame(names, ['10.66.0.1,fd66::1']);
+  await soon(() => front.streams.length > 0);
+  front.say({ event: 'ended', reason: 'stale' });
+  await soon(async () => (await phase()) === 'ended');
+  await soon(() => names.length > 1);
+  t.strictSame(names.slice(1), ['dropped']);
+
+  const without = await stage(t, false);
+  t.match(await without.daemon.handle({ op: 'begin', psk, granted }), {
+    handshake: true,
+    note: 'nobody looks names up',
+  });
+});
 
 t.test('a session Core no longer knows is over', async t => {
   const { front, daemon, phase } = await stage(t);

@@ -16,6 +16,10 @@ class FakeLinks implements Links {
   linkUp: Links['linkUp'] = name => this.#note('up', name);
   addAddress: Links['addAddress'] = (name, { family, prefix }) => this.#note('address', name, family, prefix);
   addRoute: Links['addRoute'] = ({ family, prefix, table }) => this.#note('route', family, prefix, table);
+  deleteAddress: Links['deleteAddress'] = (name, { family, prefix }) =>
+    this.#note('unaddress', name, family, prefix);
+  deleteRoute: Links['deleteRoute'] = ({ family, prefix, table }) =>
+    this.#note('unroute', family, prefix, table);
   addRule: Links['addRule'] = rule => this.#note('rule', rule);
   deleteRule: Links['deleteRule'] = rule => this.#note('unrule', rule);
   close(): void {
@@ -90,6 +94,58 @@ t.test("what is left aside is the main table's first, and may change with the ne
   network.hold(['192.0.2.8', '192.0.2.9']);
   t.strictSame(rules(links, 'rule'), [aside(8), aside(9), ...everything(4)]);
   t.strictSame(rules(links, 'unrule'), [aside(7)]);
+});
+
+t.test(
+  'the configuration of the next login: what is new comes, what is gone goes, the rest is left alone',
+  async t => {
+    const links = new FakeLinks();
+    const network = new Interface('sp-office', links);
+    await network.configure(config);
+    links.calls.length = 0;
+    await network.configure(config);
+    t.strictSame(links.calls, []);
+    await network.configure({
+      ...config,
+      addresses: ['10.66.0.2/32', 'fd66::2/128'],
+      allowedIps: ['10.66.0.0/24', '10.99.0.0/16'],
+    });
+    t.strictSame(links.calls, [
+      ['address', 'sp-office', 6, 128],
+      ['route', 4, 16, undefined],
+      ['unroute', 6, 64, undefined],
+    ]);
+    links.calls.length = 0;
+    await network.configure({ ...config, addresses: ['fd66::2/128'], allowedIps: ['0.0.0.0/0'] });
+    t.strictSame(links.calls, [
+      ['route', 4, 0, 0x7370],
+      ['unroute', 4, 24, undefined],
+      ['unroute', 4, 16, undefined],
+      ['unaddress', 'sp-office', 4, 32],
+    ]);
+    network.hold([]);
+    t.ok(network.isHolding(), 'it has become the way to everywhere');
+  },
+);
+
+t.test('a network that is taken here is left alone, and said', async t => {
+  const links = new FakeLinks();
+  links.fails = { name: 'route', errno: -17 };
+  t.throws(() => new Interface('sp-office', links).configure(config), {
+    code: 'network-taken',
+    message: /10\.66\.0\.0\/24 has a route already/,
+  });
+  links.fails = null;
+  const network = new Interface('sp-office', links);
+  await network.configure({ ...config, allowedIps: ['10.1.0.0/16'] });
+  links.addRoute = ({ prefix }) => (prefix === 20 ? -17 : 0);
+  const both = { ...config, allowedIps: ['10.2.0.0/16', '10.3.0.0/20'] };
+  for (let i = 0; i < 2; i++)
+    t.throws(
+      () => network.configure(both),
+      { message: /10\.3\.0\.0\/20/ },
+      'of ours none is taken for a stranger',
+    );
 });
 
 t.test('a split tunnel holds nothing', async t => {
