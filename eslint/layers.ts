@@ -38,7 +38,7 @@ export const table: Readonly<Record<string, Row>> = {
     node: true,
     packages: { 'smol-toml': true },
   },
-  core: { folders: { control: true }, node: true, packages: { 'smol-toml': true } },
+  core: { folders: { control: true }, node: true, packages: { 'smol-toml': true, uqr: true } },
   proxy: { folders: { control: true }, node: true, packages: { 'smol-toml': true } },
   web: {},
 };

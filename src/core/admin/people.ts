@@ -1,5 +1,6 @@
 // The administrator's verbs on users and their devices. One-time secrets appear in the answer and nowhere else.
 
+import { renderUnicodeCompact } from 'uqr';
 import { PlainError } from '../../util/errors.ts';
 import { enrolSecret } from '../../control/enrolment.ts';
 import { hashToken, newId, newToken } from '../ids.ts';
@@ -46,7 +47,8 @@ function userTotp(scope: Scope, args: readonly string[]): Said {
   const uri = otpauthUri(user.name, 'Sallyport', seed);
   return said(
     { user: user.name, uri, secret: base32(seed) },
-    `${uri}\nshown once: scan it, or type the secret ${base32(seed)}`,
+    // Light on dark: a terminal with dark letters on light shows it inverted, which authenticators read as well.
+    `${renderUnicodeCompact(uri, { ecc: 'L', border: 2 })}\n${uri}\nshown once: scan it, or type the secret ${base32(seed)}`,
   );
 }
 

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { encode } from 'uqr';
 import { administer } from '../../../src/core/admin.ts';
 import { Desk } from '../../fixtures/memorystore.ts';
 
@@ -11,7 +12,7 @@ t.test('users', async t => {
   t.throws(() => desk.admin('user', 'add', 'a\nb'), { code: 'bad-name', exit: 2 });
   t.throws(() => desk.admin('user', 'add', 'x', '--groups', 'a b'), { code: 'bad-name' });
   t.match(text(desk, 'user', 'list'), /NAME +GROUPS +TOTP +STATE\nada +dev +no +enabled/);
-  t.match(text(desk, 'user', 'totp', 'ada'), /^otpauth:\/\/totp\/Sallyport:ada\?secret=[A-Z2-7]{32}&/);
+  t.match(text(desk, 'user', 'totp', 'ada'), /^otpauth:\/\/totp\/Sallyport:ada\?secret=[A-Z2-7]{32}&/m);
   t.equal(desk.admin<{ codes: string[] }>('user', 'recovery', 'ada').codes.length, 10);
   t.match(text(desk, 'user', 'groups', 'ada', 'ops,dev'), /ops, dev/);
   t.match(text(desk, 'user', 'groups', 'ada', ''), /none/);
@@ -46,4 +47,20 @@ t.test('devices', async t => {
   t.match(text(desk, 'device', 'enable', device.id), /enabled/);
   t.match(text(desk, 'device', 'remove', device.id), /removed/);
   t.throws(() => desk.admin('device', 'remove', device.id), { code: 'no-device' });
+});
+
+t.test('a new seed comes as a code to scan: each half of a letter is one module', t => {
+  const desk = new Desk();
+  desk.admin('user', 'add', 'ada');
+  const lines = text(desk, 'user', 'totp', 'ada').split('\n');
+  const uri = lines.find(line => line.startsWith('otpauth:'))!;
+  const { data, size } = encode(uri, { ecc: 'L', border: 2 });
+  const isLight = (x: number, y: number): boolean => data[y]?.[x] === false;
+  for (let row = 0; row < Math.ceil(size / 2); row++) {
+    const drawn = [...lines[row]!].map(letter => [/[█▀]/.test(letter), /[█▄]/.test(letter)]);
+    const wanted = drawn.map((_, x) => [isLight(x, 2 * row), isLight(x, 2 * row + 1)]);
+    t.strictSame(drawn, wanted, `row ${row}`);
+    t.equal(drawn.length, size);
+  }
+  t.end();
 });
