@@ -15,6 +15,7 @@ import { fileURLToPath } from 'node:url';
 import commonjs from '@rollup/plugin-commonjs';
 import nodeResolve from '@rollup/plugin-node-resolve';
 import { minify } from 'terser';
+import { notices } from './scripts/lib/notices.mjs';
 import { shortNames } from './scripts/lib/shortnames.mjs';
 import { unreached } from './scripts/lib/unreached.mjs';
 
@@ -125,6 +126,8 @@ const rooms = (file, budget, isSmall) => ({
     const bytes = Buffer.byteLength(source);
     if (bytes > budget) this.error(`${file} is ${bytes} bytes: the budget is ${budget}`);
     this.emitFile({ type: 'asset', fileName: file, source });
+    const ids = chunks.flatMap(chunk => chunk.moduleIds);
+    this.emitFile({ type: 'asset', fileName: `${file}.LICENSE.txt`, source: notices(ids) });
   },
   writeBundle() {
     chmodSync(`dist/${file}`, 0o755);

@@ -58,6 +58,10 @@ chmod 1777 "$root/tmp"
 # Written by uid 10001 whatever the file system of the build says of owners: state belongs on a volume of its own.
 chmod 0777 "$root/var/lib/sallyport"
 
+if [ -f "$bundle.LICENSE.txt" ]; then
+	mkdir -p "$root/usr/share/doc/sallyport"
+	cp "$bundle.LICENSE.txt" "$root/usr/share/doc/sallyport/LICENSE.txt"
+fi
 cp "$bundle" "$target/agent.mjs"
 chmod 0755 "$target/agent.mjs"
 cp "$here/Containerfile" "$target/Containerfile"

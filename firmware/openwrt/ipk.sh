@@ -89,6 +89,11 @@ mkdir -p "$work/sallyport/data" "$work/luci-app-sallyport/data/www"
 cp -R "$here/sallyport/root/." "$work/sallyport/data/"
 mkdir -p "$work/sallyport/data/etc/sallyport" "$work/sallyport/data/usr/lib/sallyport" "$work/sallyport/data/usr/bin"
 cp "$bundle" "$work/sallyport/data/usr/lib/sallyport/agent.mjs"
+# The notices of what is in the bundle travel with it.
+if [ -f "$bundle.LICENSE.txt" ]; then
+	mkdir -p "$work/sallyport/data/usr/share/sallyport"
+	cp "$bundle.LICENSE.txt" "$work/sallyport/data/usr/share/sallyport/LICENSE.txt"
+fi
 cp "$top/firmware/launcher/tun-launch" "$work/sallyport/data/usr/lib/sallyport/tun-launch"
 ln -s ../lib/sallyport/agent.mjs "$work/sallyport/data/usr/bin/sallyport"
 package sallyport net 'libc, kmod-tun, ca-bundle, ip-tiny, resolveip, node' \

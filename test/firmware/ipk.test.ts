@@ -13,6 +13,7 @@ const dir = mkdtempSync(join(tmpdir(), 'sallyport-ipk-'));
 t.teardown(() => rmSync(dir, { recursive: true }));
 const bundle = join(dir, 'agent.mjs');
 writeFileSync(bundle, '#!/usr/bin/env node\n');
+writeFileSync(`${bundle}.LICENSE.txt`, 'notices\n');
 
 function build(name: string): string {
   const out = join(dir, name);
@@ -66,6 +67,7 @@ t.test('sallyport', { skip }, async t => {
       '-rwxr-xr-x 0/0 ./usr/lib/sallyport/agent.mjs',
       '-rwxr-xr-x 0/0 ./usr/lib/sallyport/tun-launch',
       '-rw-r--r-- 0/0 ./usr/share/acl.d/sallyport.json',
+      '-rw-r--r-- 0/0 ./usr/share/sallyport/LICENSE.txt',
     ],
   );
 

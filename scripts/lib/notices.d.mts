@@ -1,0 +1,1 @@
+export declare function notices(ids: readonly string[]): string;
