@@ -110,8 +110,8 @@ export class DataplaneLink implements Dataplane {
 
   async stop(): Promise<void> {
     if (this.#gone) return;
-    await this.request({ op: 'stop' }).catch(() => undefined);
     const timer = setTimeout(() => void this.#worker.terminate(), 2000);
+    await this.request({ op: 'stop' }).catch(() => undefined);
     await this.closed;
     clearTimeout(timer);
   }
