@@ -139,6 +139,17 @@ export class Stage {
     this.proxy = this.#actor('proxy', 'server', ['proxy', '--config', this.path('proxy.toml')]);
   }
 
+  /** A second gateway of the location, on the same machine at another port. */
+  async startSecondAgent(): Promise<Actor> {
+    const endpoint = `${address.gateway}:${ports.wireguard2}`;
+    const { token } = (await this.admin('agent', 'token', 'Office', '--endpoint', endpoint)) as {
+      token: string;
+    };
+    this.write('join-token2', token);
+    this.write('agent2.toml', this.#agentToml('2', ports.wireguard2));
+    return this.#actor('agent2', 'gateway', ['agent', '--config', this.path('agent2.toml')]);
+  }
+
   startAgent(): void {
     this.agent = this.#actor('agent', 'gateway', ['agent', '--config', this.path('agent.toml')]);
   }
@@ -380,14 +391,9 @@ export class Stage {
     this.write('tls.crt', cert);
     this.write('tls.key', key);
     this.write('proxy-token', randomBytes(32).toString('base64url'));
-    const level = this.#options.logLevel ?? 'info';
-    const toml = (values: Record<string, string | number | boolean | string[]>): string =>
-      Object.entries({ ...values, [logLevelKey(values)]: level })
-        .map(([name, value]) => `${name} = ${JSON.stringify(value)}\n`)
-        .join('');
     this.write(
       'core.toml',
-      toml({
+      this.#toml({
         data: this.path('core'),
         agentsListen: `${address.core}:${ports.agents}`,
         agentsTlsCert: this.path('tls.crt'),
@@ -399,7 +405,7 @@ export class Stage {
     );
     this.write(
       'proxy.toml',
-      toml({
+      this.#toml({
         listen: `${this.#proxyAddress}:${ports.https}`,
         coreListen: `${address.core}:${ports.relay}`,
         coreTokenFile: this.path('proxy-token'),
@@ -407,22 +413,32 @@ export class Stage {
         tlsKey: this.path('tls.key'),
       }),
     );
-    this.write(
-      'agent.toml',
-      toml({
-        core_url: `https://${address.core}:${ports.agents}`,
-        ca_file: this.path('tls.crt'),
-        join_token: `file:${this.path('join-token')}`,
-        name: 'gate-1',
-        state_dir: this.path('agent'),
-        run_dir: this.path('agent-run'),
-        uapi_dir: this.path('agent-uapi'),
-        ifname: this.gatewayInterface,
-        listen_port: ports.wireguard,
-        min_stale: `${Math.min(180, this.#options.staleAfter)}s`,
-        tun_device: this.tunDevice,
-      }),
-    );
+    this.write('agent.toml', this.#agentToml('', ports.wireguard));
+  }
+
+  /** `which`: nothing, or what tells the second gateway's files from the first one's. */
+  #agentToml(which: string, port: number): string {
+    return this.#toml({
+      core_url: `https://${address.core}:${ports.agents}`,
+      ca_file: this.path('tls.crt'),
+      join_token: `file:${this.path(`join-token${which}`)}`,
+      name: `gate-${which || '1'}`,
+      state_dir: this.path(`agent${which}`),
+      run_dir: this.path(`agent-run${which}`),
+      uapi_dir: this.path(`agent-uapi${which}`),
+      ifname: `${this.gatewayInterface}${which}`,
+      listen_port: port,
+      min_stale: `${Math.min(180, this.#options.staleAfter)}s`,
+      tun_device: this.tunDevice,
+      ...(which !== '' && { metrics_listen: 'off' }),
+    });
+  }
+
+  #toml(values: Record<string, string | number | boolean | string[]>): string {
+    const level = this.#options.logLevel ?? 'info';
+    return Object.entries({ ...values, [logLevelKey(values)]: level })
+      .map(([name, value]) => `${name} = ${JSON.stringify(value)}\n`)
+      .join('');
   }
 
   #socket(): string {
@@ -452,6 +468,7 @@ export type Sent = { readonly client: number; readonly gateway: number };
 export type ClientStatus = {
   readonly pid: number;
   readonly interface: string;
+  readonly endpoint: string | null;
   readonly handshakeAgeMs: number | null;
   readonly session: { readonly phase: string; readonly reason?: string; readonly following: boolean };
 };
@@ -460,6 +477,7 @@ const ports = {
   transfer: 5001,
   datagrams: 5002,
   wireguard: 51820,
+  wireguard2: 51821,
   https: 8443,
   relay: 8444,
   agents: 8445,

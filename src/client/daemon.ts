@@ -17,6 +17,8 @@ import type { Tunnel } from './tunnel.ts';
 
 /** How long a login waits for the first handshake before it says that the gateway is silent. */
 const handshakeWithinMs = 10_000;
+/** And how long it waits for one gateway where there are others. */
+const nextAfterMs = 3000;
 /** The gateway's clock of the handshake may be this much ahead of what we saw of it. */
 const staleSlackMs = 5000;
 /** How long the keys of a superseded session stay for the login that replaced it to take over; the gateway lets them live longer. */
@@ -182,7 +184,12 @@ export class Daemon {
     this.#log(`session ${session.id} begins`);
     void this.#follow(session.id, token);
     const deadline = started + handshakeWithinMs;
+    let nextAt = started + nextAfterMs;
     while (performance.now() < deadline) {
+      if (performance.now() > nextAt) {
+        nextAt += nextAfterMs;
+        if (await this.#tunnel.next()) this.#log('the gateway is silent: trying the next');
+      }
       const { lastHandshakeWallMs } = await this.#tunnel.state();
       if (lastHandshakeWallMs !== 0 && lastHandshakeWallMs !== before)
         return {

@@ -43,6 +43,8 @@ export class Tunnel {
   #config: TunnelConfig;
   #gateway: Uint8Array;
   #endpoint: { host: string; port: number };
+  /** Which of the location's gateways it is. */
+  #turn = 0;
   /** Kept while a session lasts, to shake hands anew without asking anybody; wiped with it. */
   #psk: Uint8Array | null = null;
 
@@ -55,7 +57,7 @@ export class Tunnel {
     network: Network,
   ): Promise<Tunnel> {
     try {
-      const { key, endpoint } = await firstGateway(config);
+      const { key, endpoint } = await gatewayOf(config, 0);
       const tunnel = new Tunnel(ifname, config, key, endpoint, dataplane, network);
       const fwmark = network.mark(config);
       await tunnel.#configure({ privateKey, fwmark, replacePeers: true, peers: [tunnel.#peer()] });
@@ -89,8 +91,9 @@ export class Tunnel {
    * Of a tunnel to everywhere `aside` stays out.
    */
   async begin(psk: Uint8Array, config: TunnelConfig, aside: readonly string[] = []): Promise<void> {
-    const { key, endpoint } = await firstGateway(config);
+    const { key, endpoint } = await gatewayOf(config, 0);
     const old = this.#gateway;
+    this.#turn = 0;
     const carriesOn = this.#psk !== null && equalBytes(old, key);
     this.#forgetPsk();
     this.#psk = psk;
@@ -102,6 +105,19 @@ export class Tunnel {
     const fwmark = this.#network.mark(config);
     if (carriesOn) await this.#configure({ fwmark, peers: [{ ...this.#peer(), handshake: true }] });
     else await this.#configure({ fwmark, peers: [{ publicKey: old, remove: true }, this.#peer()] });
+  }
+
+  /** On to the location's next gateway with the same PSK, for each was given a grant. False when there is no other. */
+  async next(): Promise<boolean> {
+    const { gateways } = this.#config;
+    if (this.#psk === null || gateways.length < 2) return false;
+    this.#turn = (this.#turn + 1) % gateways.length;
+    const old = this.#gateway;
+    const { key, endpoint } = await gatewayOf(this.#config, this.#turn);
+    this.#gateway = key;
+    this.#endpoint = endpoint;
+    await this.#configure({ peers: [{ publicKey: old, remove: true }, this.#peer()] });
+    return true;
   }
 
   /** Forgets PSK and keys. What went into the tunnel goes nowhere from here on, and certainly not past it, until `release`. */
@@ -178,11 +194,12 @@ export class Tunnel {
   }
 }
 
-/** The first gateway with its address; a name is looked up now, as `wg` does. */
-async function firstGateway(
+/** A gateway with its address; a name is looked up now, as `wg` does. */
+async function gatewayOf(
   config: TunnelConfig,
+  index: number,
 ): Promise<{ key: Uint8Array; endpoint: { host: string; port: number } }> {
-  const [gateway] = config.gateways;
+  const gateway = config.gateways[index];
   if (gateway === undefined)
     throw new PlainError('no-gateway', 'this location has no gateway yet: ask your administrator');
   const colon = gateway.endpoint.lastIndexOf(':');

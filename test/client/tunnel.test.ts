@@ -82,6 +82,36 @@ t.test('the next login wipes the PSK of the last, and may name another gateway',
   t.strictSame(second, new Uint8Array(32));
 });
 
+t.test(
+  'a silent gateway: the next of the location, round and round, and none where there is one',
+  async t => {
+    const plane = new FakePlane();
+    const tunnel = await open(plane);
+    t.notOk(await tunnel.next(), 'not before a session');
+    await tunnel.begin(new Uint8Array(32).fill(1), config);
+    t.notOk(await tunnel.next(), 'there is no other');
+    const other = { publicKey: Buffer.alloc(32, 9).toString('base64'), endpoint: '[2001:db8::1]:1000' };
+    await tunnel.begin(new Uint8Array(32).fill(2), { ...config, gateways: [...config.gateways, other] });
+    t.ok(await tunnel.next());
+    t.match(plane.changes.at(-1)!.peers, [
+      { publicKey: gatewayKeys.publicKey, remove: true },
+      {
+        publicKey: Buffer.alloc(32, 9),
+        endpoint: { host: '2001:db8::1', port: 1000 },
+        presharedKey: new Uint8Array(32).fill(2),
+      },
+    ]);
+    t.ok(await tunnel.next());
+    t.match(plane.changes.at(-1)!.peers, [
+      { publicKey: Buffer.alloc(32, 9), remove: true },
+      { publicKey: gatewayKeys.publicKey },
+    ]);
+    await tunnel.next();
+    await tunnel.end();
+    t.match(plane.changes.at(-1)!.peers[0], { publicKey: Buffer.alloc(32, 9), remove: true });
+  },
+);
+
 t.test('state shows no key, and wipes those it was given', async t => {
   const plane = new FakePlane();
   const tunnel = await open(plane);
