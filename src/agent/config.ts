@@ -233,8 +233,13 @@ function readToml(
   // The servers' files write listen-port, UCI can only write listen_port: here both are right.
   const values: Record<string, unknown> = {};
   const spelling: Record<string, string> = {};
-  for (const [word, value] of Object.entries(written)) {
-    const name = word.replaceAll('-', '_');
+  for (const [word, given] of Object.entries(written)) {
+    let name = word.replaceAll('-', '_');
+    let value = given;
+    if (name === 'join_token_file') {
+      name = 'join_token';
+      if (typeof given === 'string') value = `file:${given}`;
+    }
     if (!isOption(name))
       problems.push(`${place(word)}: ${word}: unknown option${suggestion(name, option => option)}`);
     else if (spelling[name] !== undefined)

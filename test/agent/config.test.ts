@@ -150,6 +150,12 @@ t.test('the join token', async t => {
   t.equal(load([], { ...core, SALLYPORT_JOIN_TOKEN_FILE: path }).join_token, token);
   t.equal(load([], core, `join_token = "file:${path}"`).join_token, token);
   t.equal(load([], core, `join_token = "${token}"`).join_token, token);
+  t.equal(load([], core, `join_token_file = "${path}"`).join_token, token, 'as UCI and the README have it');
+  t.equal(load([], core, `join-token-file = "${path}"`).join_token, token);
+  t.match(complaint([], core, `join_token = "${token}"\njoin_token_file = "${path}"\n`), [
+    'agent.toml:2: join_token_file: given twice, as join_token too',
+  ]);
+  t.match(complaint([], core, 'join_token_file = 5'), [/expected text in quotes/]);
   writeFileSync(join(directory, 'join_token'), token, { mode: 0o600 });
   t.equal(load([], { ...core, CREDENTIALS_DIRECTORY: directory }).join_token, token);
   t.match(complaint([], { ...core, SALLYPORT_JOIN_TOKEN: token, SALLYPORT_JOIN_TOKEN_FILE: path }), [
