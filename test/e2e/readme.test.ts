@@ -66,7 +66,7 @@ t.test('Core, Proxy, a gateway and a login', { skip }, async t => {
   };
   const run = async (space: string, command: string): Promise<string> => {
     const { code, stdout, stderr } = await world.exec(space, here(command), {
-      env: { ...process.env, ...env } as Record<string, string>,
+      env: { ...process.env, ...env },
     });
     t.equal(code, 0, `${command}\n${stdout}${stderr}`);
     return stdout;
