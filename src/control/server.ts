@@ -5,7 +5,10 @@ import { chmodSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
+import type { Server as TlsServer } from 'node:https';
 import type { AddressInfo, ListenOptions, Server as Listener } from 'node:net';
+import { errorText } from '../util/errors.ts';
+import type { Log } from './log.ts';
 
 export interface TlsFiles {
   readonly cert: string;
@@ -20,6 +23,22 @@ export function webServer(
   handler: (request: IncomingMessage, response: ServerResponse) => void,
 ): Server {
   return tls === undefined ? createServer(limits, handler) : createTlsServer({ ...limits, ...tls }, handler);
+}
+
+/**
+ * On SIGHUP a renewed certificate is read, for connections to come; a bad one leaves the old in place. Certificates live for three
+ * months, and who renews them sends this signal, which would end us otherwise.
+ */
+export function renewOnHangup(log: Log, read: () => TlsFiles | undefined, ...servers: Server[]): void {
+  process.on('SIGHUP', () => {
+    try {
+      const tls = read();
+      if (tls !== undefined) for (const server of servers) (server as TlsServer).setSecureContext(tls);
+      log.info(tls === undefined ? 'SIGHUP: there is no certificate to read anew' : 'certificate read anew');
+    } catch (error) {
+      log.error('the certificate is not renewed: the old one stays', { why: errorText(error) });
+    }
+  });
 }
 
 /** Rejects when the place is taken or not ours. */

@@ -3,6 +3,7 @@
 // arguments: they come from files, from the environment, or from $CREDENTIALS_DIRECTORY (secrets.ts).
 // Knows no file format: the parsed file is an argument.
 
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { errorText, usageError } from '../util/errors.ts';
 import { readSecret, readSecretFile } from './secrets.ts';
@@ -65,10 +66,37 @@ export function tlsFiles(
   if (cert === undefined && key === undefined) return undefined;
   if (cert === undefined || key === undefined)
     throw usageError('half-tls', `${name}-cert and ${name}-key belong together: give both`);
+  const tls = { cert: textFile(`${name}-cert`, cert), key: textFile(`${name}-key`, key) };
+  // OpenSSL would say "no start line", and of which of the two is anybody's guess.
+  const certificate = attempt(
+    `${name}-cert: ${cert}: expected a certificate in PEM`,
+    () => new X509Certificate(tls.cert),
+  );
+  const privateKey = attempt(`${name}-key: ${key}: expected a private key in PEM, without passphrase`, () =>
+    createPrivateKey(tls.key),
+  );
+  if (!certificate.checkPrivateKey(privateKey))
+    throw usageError(
+      'bad-tls',
+      `${name}-key: ${key}: expected the key of the certificate in ${cert}, and this is another`,
+    );
+  return tls;
+}
+
+/** The text of the file that a setting names. */
+export function textFile(name: string, path: string): string {
   try {
-    return { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') };
+    return readFileSync(path, 'utf8');
   } catch (cause) {
-    throw usageError('no-tls-file', errorText(cause), cause);
+    throw usageError('no-file', `${name}: ${path} cannot be read: ${errorText(cause)}`, cause);
+  }
+}
+
+function attempt<T>(problem: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    throw usageError('bad-tls', problem, cause);
   }
 }
 

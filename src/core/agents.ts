@@ -18,7 +18,7 @@ import {
 } from '../control/agentchannel.ts';
 import { paths } from '../control/words.ts';
 import type { AgentFrame, CoreFrame } from '../control/agentchannel.ts';
-import { bodyText, closeNow, listen, webServer } from '../control/server.ts';
+import { bodyText, closeNow, listen, renewOnHangup, webServer } from '../control/server.ts';
 import type { TlsFiles } from '../control/server.ts';
 import { bytesOf, read } from '../control/validate.ts';
 import { toBase64 } from '../util/bytes.ts';
@@ -67,6 +67,10 @@ export class Agents {
         refuseUpgrade(socket, 400, 'too many connections that said no hello yet');
       else this.#acceptor.accept(request, socket, head);
     });
+  }
+
+  renewOnHangup(read: () => TlsFiles | undefined): void {
+    renewOnHangup(this.#o.log, read, this.#server);
   }
 
   listen(at: { host: string; port: number }): Promise<AddressInfo> {

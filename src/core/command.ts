@@ -7,7 +7,8 @@ import { parse } from 'smol-toml';
 import { createLog, levelOf, silentLog } from '../control/log.ts';
 import type { Log } from '../control/log.ts';
 import { untilStopped } from '../control/server.ts';
-import { isLoopback, listenAddress, readSettings, tlsFiles } from '../control/settings.ts';
+import type { TlsFiles } from '../control/server.ts';
+import { isLoopback, listenAddress, readSettings, tlsFiles, textFile } from '../control/settings.ts';
 import type { Settings } from '../control/settings.ts';
 import { errorText, PlainError, usageError } from '../util/errors.ts';
 import { nouns } from './admin.ts';
@@ -130,7 +131,9 @@ async function serve(args: readonly string[]): Promise<number> {
   const log = createLog({ area: 'core', level: levelOf(settings['log-level']) });
   for (const line of warnings) log.warn(line);
   const agentsAt = listenAddress('agents-listen', settings['agents-listen'] ?? '127.0.0.1:8445');
-  const tls = tlsFiles('agents-tls', settings['agents-tls-cert'], settings['agents-tls-key']);
+  const readTls = (): TlsFiles | undefined =>
+    tlsFiles('agents-tls', settings['agents-tls-cert'], settings['agents-tls-key']);
+  const tls = readTls();
   checkPlain(settings, agentsAt.host, tls !== undefined);
   const directory = settings.data ?? defaultData;
   const store = openStore(directory, settings['key-file']);
@@ -140,9 +143,10 @@ async function serve(args: readonly string[]): Promise<number> {
     throw new PlainError('cannot-listen', `cannot listen for agents: ${errorText(cause)}`, 1, cause);
   });
   const token = settings['proxy-token'];
-  const ca = settings['proxy-ca'] === undefined ? undefined : readFileSync(settings['proxy-ca'], 'utf8');
+  const ca = settings['proxy-ca'] === undefined ? undefined : textFile('proxy-ca', settings['proxy-ca']);
   for (const url of settings.proxy) core.relayTo(url, token!, ca);
   warnDangers(store, log);
+  core.renewOnHangup(readTls);
   const stopped = untilStopped(); // before anybody hears that we are ready
   log.info('core ready', { agents: at.port, proxies: settings.proxy.length, data: directory });
   await stopped;

@@ -61,6 +61,11 @@ export class Core {
     return address;
   }
 
+  /** The agents' listener presents what `read` gives from each SIGHUP on. */
+  renewOnHangup(read: () => TlsFiles | undefined): void {
+    this.#agents.renewOnHangup(read);
+  }
+
   /** Connects out to a Proxy. */
   relayTo(url: string, token: string, ca?: string): void {
     const relay = new Relay({ api: this.api, url, token, ca, log: this.log });

@@ -3,6 +3,7 @@
 import { parse } from 'smol-toml';
 import { createLog, levelOf } from '../control/log.ts';
 import { untilStopped } from '../control/server.ts';
+import type { TlsFiles } from '../control/server.ts';
 import { isLoopback, listenAddress, readSettings, tlsFiles } from '../control/settings.ts';
 import { errorText, PlainError, usageError } from '../util/errors.ts';
 import { Front } from './front.ts';
@@ -19,7 +20,7 @@ const specs = {
 } as const;
 
 const usage = `usage: sallyport proxy [--config FILE] --listen ADDRESS:PORT --core-listen ADDRESS:PORT --core-token-file FILE
-  --tls-cert FILE --tls-key FILE   serve HTTPS and WSS
+  --tls-cert FILE --tls-key FILE   serve HTTPS and WSS; SIGHUP reads them anew
   --trusted-proxy ADDRESS          a load balancer in front, whose X-Forwarded-For is believed (may be repeated)
   --insecure                       allow plain HTTP on addresses other than loopback
   --log-level error|warn|info|debug|trace`;
@@ -55,7 +56,8 @@ async function serve(args: string[]): Promise<number> {
       'no-token',
       'give --core-token-file FILE with at least 16 characters that Core has, too',
     );
-  const tls = tlsFiles('tls', settings['tls-cert'], settings['tls-key']);
+  const readTls = (): TlsFiles | undefined => tlsFiles('tls', settings['tls-cert'], settings['tls-key']);
+  const tls = readTls();
   if (tls === undefined && !settings.insecure && !(isLoopback(publicAt.host) && isLoopback(coreAt.host)))
     throw usageError(
       'no-tls',
@@ -65,6 +67,7 @@ async function serve(args: string[]): Promise<number> {
   const at = await front.listen(publicAt, coreAt).catch((cause: unknown) => {
     throw new PlainError('cannot-listen', `cannot listen: ${errorText(cause)}`, 1, cause);
   });
+  front.renewOnHangup(readTls);
   const stopped = untilStopped(); // before anybody hears that we are ready
   log.info('proxy ready', { public: at.public.port, core: at.core.port, tls: tls !== undefined });
   await stopped;

@@ -9,7 +9,7 @@ import type { Log } from '../control/log.ts';
 import { readRelayAnswer, relayBodyMaxBytes, relayProtocol } from '../control/relay.ts';
 import { paths } from '../control/words.ts';
 import type { RelayAnswer, RelayRequest } from '../control/relay.ts';
-import { bodyText, closeNow, listen, webServer } from '../control/server.ts';
+import { bodyText, closeNow, listen, renewOnHangup, webServer } from '../control/server.ts';
 import type { TlsFiles } from '../control/server.ts';
 import { parseAddress, sourceNetwork } from '../util/inet.ts';
 import { Limits } from './limits.ts';
@@ -63,6 +63,11 @@ export class Front {
     coreAt: { host: string; port: number },
   ): Promise<{ public: AddressInfo; core: AddressInfo }> {
     return { public: await listen(this.#public, publicAt), core: await listen(this.#core, coreAt) };
+  }
+
+  /** Both listeners present what `read` gives from each SIGHUP on. */
+  renewOnHangup(read: () => TlsFiles | undefined): void {
+    renewOnHangup(this.#log, read, this.#public, this.#core);
   }
 
   async close(): Promise<void> {

@@ -4,14 +4,18 @@ import { statSync } from 'node:fs';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { connect as tlsConnect } from 'node:tls';
 import {
   bodyText,
   closeNow,
   listen,
   listenPrivately,
+  renewOnHangup,
   untilStopped,
   webServer,
 } from '../../src/control/server.ts';
+import { selfSigned } from '../../scripts/lib/certificate.ts';
+import { createLog } from '../../src/control/log.ts';
 import { shortDirectory } from '../fixtures/directory.ts';
 
 const any = { host: '127.0.0.1', port: 0 };
@@ -81,4 +85,48 @@ t.test('asked to end', async t => {
   process.emit('SIGTERM', 'SIGTERM');
   t.equal(await stopped, undefined);
   process.removeAllListeners('SIGINT');
+});
+
+t.test('a renewed certificate is presented from SIGHUP on, a bad one never', async t => {
+  const [first, second] = [selfSigned(['127.0.0.1']), selfSigned(['127.0.0.1'])];
+  const server = webServer(first, (_, response) => void response.end('here'));
+  const { port } = await listen(server, any);
+  t.teardown(() => closeNow(server));
+  t.teardown(() => process.removeAllListeners('SIGHUP'));
+  const presented = (): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const socket = tlsConnect({ host: '127.0.0.1', port, rejectUnauthorized: false }, () => {
+        resolve(socket.getPeerX509Certificate()!.toString());
+        socket.destroy();
+      });
+      socket.on('error', reject);
+    });
+  const lines: string[] = [];
+  const log = createLog({ level: 'info', write: line => lines.push(line) });
+  let next: () => typeof first | undefined = () => second;
+  renewOnHangup(log, () => next(), server);
+  t.equal(await presented(), first.cert);
+  process.emit('SIGHUP');
+  t.equal(await presented(), second.cert);
+  for (const bad of [
+    () => ({ cert: first.cert, key: second.key }),
+    () => ({ cert: 'none', key: first.key }),
+    () => {
+      throw new Error('proxy.crt: gone');
+    },
+  ]) {
+    next = bad;
+    process.emit('SIGHUP');
+    t.equal(await presented(), second.cert);
+  }
+  next = () => undefined;
+  process.emit('SIGHUP');
+  t.match(lines, [
+    /read anew/,
+    /not renewed: the old one stays/,
+    /not renewed/,
+    /proxy\.crt: gone/,
+    /no certificate/,
+  ]);
+  for (const line of lines) t.notMatch(line, /PRIVATE KEY/);
 });

@@ -2,7 +2,8 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isLoopback, listenAddress, readSettings } from '../../src/control/settings.ts';
+import { selfSigned } from '../../scripts/lib/certificate.ts';
+import { isLoopback, listenAddress, readSettings, textFile, tlsFiles } from '../../src/control/settings.ts';
 import type { Sources } from '../../src/control/settings.ts';
 
 const specs = {
@@ -101,4 +102,23 @@ t.test('addresses', async t => {
     t.throws(() => listenAddress('listen', bad), { code: 'bad-address' });
   for (const host of ['127.0.0.1', '127.1.2.3', '::1', '[::1]', 'localhost']) t.ok(isLoopback(host));
   for (const host of ['0.0.0.0', '127.0.0.1.example', '10.0.0.1']) t.notOk(isLoopback(host));
+});
+
+t.test('a certificate and its key: each mistake says which of the two, and what was expected', t => {
+  const [one, other] = [selfSigned(['127.0.0.1']), selfSigned(['127.0.0.1'])];
+  const dir = t.testdir({ cert: one.cert, key: one.key, other: other.key, garbage: 'garbage' });
+  const [cert, key, otherKey, garbage] = ['cert', 'key', 'other', 'garbage'].map(name => join(dir, name));
+  t.equal(tlsFiles('tls', undefined, undefined), undefined);
+  t.same(tlsFiles('tls', cert, key), one);
+  for (const [[certFile, keyFile], code, message] of [
+    [[cert, undefined], 'half-tls', /tls-cert and tls-key belong together/],
+    [[garbage, key], 'bad-tls', /^tls-cert: .*garbage: expected a certificate in PEM$/],
+    [[cert, garbage], 'bad-tls', /^tls-key: .*garbage: expected a private key in PEM/],
+    [[cert, otherKey], 'bad-tls', /^tls-key: .*other: expected the key of the certificate in .*cert/],
+    [[join(dir, 'none'), key], 'no-file', /^tls-cert: .*none cannot be read: ENOENT/],
+  ] as const)
+    t.throws(() => tlsFiles('tls', certFile, keyFile), { code, exit: 2, message }, message.source);
+  t.equal(textFile('proxy-ca', garbage!), 'garbage');
+  t.throws(() => textFile('proxy-ca', dir), { code: 'no-file', exit: 2, message: /^proxy-ca: / });
+  t.end();
 });
