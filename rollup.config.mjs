@@ -49,8 +49,15 @@ function licencesOnce(source) {
   return source.replace(/\/\*![^]*?\*\/\n?/g, text => (seen.size === seen.add(text).size ? '' : text));
 }
 
-/** Names of the language that stand in the gateway's file by the dozen: with one letter each in their place it is 1.4 KB shorter. */
-const often = { Uint8Array: 'Octets', Int32Array: 'Integers', RangeError: 'OutOfRange' };
+/**
+ * Names of the language that stand in the gateway's file by the dozen: with one letter each in their place it is 3 KB shorter.
+ * Not `Math`: V8 should know its functions in the packet path without looking twice.
+ */
+const often = {
+  ...{ Uint8Array: 'Octets', Int32Array: 'Integers', Uint32Array: 'Naturals', Float64Array: 'Reals', DataView: 'View' },
+  ...{ Array: 'List', Object: 'Thing', Promise: 'Later', Number: 'Figure', JSON: 'Notation', WebAssembly: 'Wasm' },
+  ...{ RangeError: 'OutOfRange', TypeError: 'OfWrongType', Error: 'Mishap' },
+};
 
 /**
  * Shorter in ways that a minifier leaves to whoever knows more than it. Every `const` is a `let`: tsc and eslint have seen to it
@@ -150,6 +157,8 @@ const bundle = (input, file, budget, isSmall) => ({
     generatedCode: { preset: 'es2015', symbols: false },
     chunkFileNames: '[name]',
     entryFileNames: '[name]',
+    // The bench is made of the worker's parts: a room of its own would need a third one for what the two share, 1 KB of doors.
+    manualChunks: id => (/\/agent\/(bench|dataplane)\.ts$/.test(id) ? 'dataplane' : null),
   },
   plugins: [
     nodePrefix,

@@ -9,6 +9,8 @@ export type Role = (args: string[]) => Promise<number>;
 export interface RoleEntry {
   /** What follows the name, for the usage text. */
   readonly usage: string;
+  /** It has more to say to --help than `usage`, and says it itself. */
+  readonly ownHelp?: true;
   readonly load: () => Promise<Role>;
 }
 
@@ -26,6 +28,10 @@ export async function dispatch(roles: Roles, args: readonly string[]): Promise<n
       `sallyport: unknown command '${name}': expected one of ${Object.keys(roles).join(', ')}\n`,
     );
     return 2;
+  }
+  if ((rest[0] === '--help' || rest[0] === '-h') && role.ownHelp !== true) {
+    process.stdout.write(`usage: sallyport ${name} ${role.usage}`.trimEnd() + '\n');
+    return 0;
   }
   try {
     return await (

@@ -7,24 +7,41 @@ import { gatewayRoles } from './roles.ts';
 
 const client = (usage: string, name: string): Roles[string] => ({
   usage,
+  ownHelp: true,
   load: async () => {
     const { run } = await import('./client/command.ts');
     return args => run([name, ...args]);
   },
 });
 
+const clientStatus = client('[LOCATION] [--json]', 'status');
+
 const roles: Roles = {
   ...gatewayRoles,
   core: {
     usage: '[--config FILE] | apply FILE [--dry-run] | user|device|location|agent|session|audit …',
+    ownHelp: true,
     load: async () => (await import('./core/command.ts')).run,
   },
-  proxy: { usage: '[--config FILE]', load: async () => (await import('./proxy/command.ts')).run },
+  proxy: {
+    usage: '[--config FILE]',
+    ownHelp: true,
+    load: async () => (await import('./proxy/command.ts')).run,
+  },
   enrol: client('--proxy URL --token-file FILE', 'enrol'),
   login: client('[LOCATION]', 'login'),
   up: client('[LOCATION]', 'up'),
   down: client('[LOCATION]', 'down'),
-  status: client('[--json]', 'status'),
+  status: {
+    ...clientStatus,
+    // On a gateway, whose machine is nobody's client, the agent is meant.
+    load: async () => {
+      const { Store, stateDir } = await import('./client/state.ts');
+      const agent = await import('./agent/status.ts');
+      const isClient = new Store(stateDir(undefined, process.env)).isEnrolled || !agent.isHere();
+      return isClient ? clientStatus.load() : agent.run;
+    },
+  },
   logout: client('[LOCATION]', 'logout'),
 };
 

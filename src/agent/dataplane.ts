@@ -6,9 +6,7 @@ import { isMainThread, receiveMessageOnPort, workerData, type MessagePort } from
 import { Arena } from '../util/arena.ts';
 import { PlainError } from '../util/errors.ts';
 import { SendBatch } from '../datapath/batch.ts';
-import { createChecksum } from '../datapath/checksum.ts';
-import { Coalescer } from '../datapath/coalesce.ts';
-import { Segmenter } from '../datapath/segment.ts';
+import type { Segmenter } from '../datapath/segment.ts';
 import { Unreachable } from '../datapath/unreachable.ts';
 import { Clock } from '../platform/clock.ts';
 import { chooseCrypto } from '../platform/crypto.ts';
@@ -28,6 +26,7 @@ import type { DataplaneOptions, DataplaneSeed } from './link.ts';
 import { Loop, type LoopParts } from './loop.ts';
 import type { Command, WorkerEvent } from './messages.ts';
 import { DataplaneOutbox } from './outbox.ts';
+import { makeParts } from './parts.ts';
 import { portableProviders } from './portable.ts';
 import type { Second } from './second.ts';
 import { Rehearsal } from './rehearsal.ts';
@@ -110,17 +109,18 @@ export class Dataplane {
       ...(options.maxPeers !== undefined && { maxPeers: options.maxPeers }),
     };
     this.#device = new Device(deviceOptions);
-    const checksum = createChecksum(memory, arena);
     const mtu = options.mtu ?? defaultMtu;
-    this.#segmenter = new Segmenter(arena, checksum, mtu);
     this.#device.mtu = mtu;
-    this.#batches = Array.from({ length: second?.lanes ?? 1 }, () => new SendBatch(arena));
-    const slots = this.#batches.map(() => new ReceiveSlot(libc, new Endpoint()));
-    const coalescer = new Coalescer(arena, checksum, {
-      base: libc.base,
-      pointerBytes: libc.ffi.pointerBytes,
-    });
-    coalescer.udp = this.#tun.offloads.uso4;
+    const { checksum, ...shared } = makeParts(libc, memory, mtu);
+    shared.coalescer.udp = this.#tun.offloads.uso4;
+    this.#segmenter = shared.segmenter;
+    const slots = [shared.slot];
+    const batches = [shared.batch];
+    while (batches.length < (second?.lanes ?? 1)) {
+      slots.push(new ReceiveSlot(libc, new Endpoint()));
+      batches.push(new SendBatch(arena));
+    }
+    this.#batches = batches;
     const out = new DataplaneOutbox(this.#sockets, this.#counters);
     const post = (event: WorkerEvent): void => this.#port.postMessage(event);
     const sessions = new Sessions(options.maxPeers);
@@ -136,20 +136,15 @@ export class Dataplane {
       post,
     });
     const parts: LoopParts = {
-      arena,
+      ...shared,
       device: this.#device,
       tun: this.#tun,
       sockets: this.#sockets,
-      slot: slots[0]!,
-      batch: this.#batches[0]!,
-      segmenter: this.#segmenter,
-      coalescer,
-      unreachable: new Unreachable(arena, checksum),
       counters: this.#counters,
       out,
     };
     const lost = (): void => this.#log('warn', 'the second thread does not answer: going on with one');
-    this.#loop = second === null ? new Loop(parts) : second.loop(parts, this.#batches, slots, lost);
+    this.#loop = second === null ? new Loop(parts) : second.loop(parts, batches, slots, lost);
     // The loop of two threads is another one, and would need its own rehearsal. This one has a time of its own, so what
     // remembers times must not be shared with it.
     const played = { ...parts, unreachable: new Unreachable(arena, checksum) };

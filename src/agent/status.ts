@@ -1,6 +1,7 @@
 // `sallyport status [--json]` and `sallyport health`: ask the running agent over its sockets. `health` is for container and
 // process supervisors: silence and 0 when all is well, one line and 1 when not.
 
+import { existsSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { errorText, PlainError, usageError } from '../util/errors.ts';
@@ -23,6 +24,11 @@ export async function run(args: readonly string[], io: StatusIo = standardIo()):
   const report = await readStatus(join(setting('run_dir', io), statusSocket));
   io.out(isJson ? `${JSON.stringify(report)}\n` : statusText(report));
   return 0;
+}
+
+/** Whether an agent runs on this machine, or has left its socket. */
+export function isHere(io: StatusIo = standardIo()): boolean {
+  return existsSync(join(setting('run_dir', io), statusSocket));
 }
 
 /** What the agent behind `socketPath` says of itself. */

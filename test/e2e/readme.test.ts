@@ -93,6 +93,8 @@ t.test('Core, Proxy, a gateway and a login', { skip }, async t => {
     / yes|connected/.test(await run('server', 'sallyport core agent list')),
   );
 
+  t.match(await run('gateway', 'sallyport status'), /wg0/, 'where nobody is a client, the gateway speaks');
+
   const [enrol, login, status, logout] = laptop!;
   t.match(await run('client', enrol!), /enrolled as ada; locations: office/);
   stage.write('code', totp(seed, stepNow()));
