@@ -50,14 +50,10 @@ function licencesOnce(source) {
 }
 
 /**
- * Names of the language that stand in the gateway's file by the dozen: with one letter each in their place it is 3 KB shorter.
- * Not `Math`: V8 should know its functions in the packet path without looking twice.
+ * Names of the language that stand in the gateway's file by the dozen: with one letter each in their place it is 1.4 KB shorter. With
+ * ten more, DataView and Number among them, it was 3 KB, and TCP fell from 5.5 to 5.0 Gbit/s.
  */
-const often = {
-  ...{ Uint8Array: 'Octets', Int32Array: 'Integers', Uint32Array: 'Naturals', Float64Array: 'Reals', DataView: 'View' },
-  ...{ Array: 'List', Object: 'Thing', Promise: 'Later', Number: 'Figure', JSON: 'Notation', WebAssembly: 'Wasm' },
-  ...{ RangeError: 'OutOfRange', TypeError: 'OfWrongType', Error: 'Mishap' },
-};
+const often = { Uint8Array: 'Octets', Int32Array: 'Integers', RangeError: 'OutOfRange' };
 
 /**
  * Shorter in ways that a minifier leaves to whoever knows more than it. Every `const` is a `let`: tsc and eslint have seen to it
