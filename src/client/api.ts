@@ -13,6 +13,8 @@ import { PlainError, errorText, usageError } from '../util/errors.ts';
 
 /** A Proxy says something on every stream each 20 s; this long without a word and nobody is at the other end any more. */
 const silentAfterMs = 65_000;
+/** Of the Proxy. They are left out of a tunnel to everywhere, so that a name server could otherwise empty it. */
+const maxAddresses = 8;
 /** Larger answers are not ours. */
 const maxAnswerBytes = 256 * 1024;
 
@@ -68,11 +70,11 @@ export class Api {
     }
   }
 
-  /** Where the Proxy is reached; none when its name is not found just now. */
+  /** Where the Proxy is reached, a few at most; none when its name is not found just now. */
   async addresses(): Promise<string[]> {
     const host = this.base.hostname.replace(/^\[|\]$/g, '');
     const found = await lookup(host, { all: true }).catch(() => []);
-    return found.map(({ address }) => address);
+    return found.slice(0, maxAddresses).map(({ address }) => address);
   }
 
   /** One call with a JSON body and a JSON answer. */

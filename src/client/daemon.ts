@@ -177,8 +177,8 @@ export class Daemon {
     const { session, token, config } = granted.value;
     const started = performance.now();
     const before = (await this.#tunnel.state()).lastHandshakeWallMs;
-    this.#following?.abort();
     await this.#tunnel.begin(bytesOf(psk.value.psk), config, await this.#server.addresses());
+    this.#following?.abort();
     this.#session = session;
     this.#truth.granted(session, this.#wallMs());
     this.#log(`session ${session.id} begins`);

@@ -170,7 +170,7 @@ export type StepAnswer =
       session: SessionInfo;
       /** For `GET /api/v1/session` as `Authorization: Bearer …`. It can watch the session, nothing else. */
       token: string;
-      /** Core's MAC over all of this: `grantedProof` (proof.ts). */
+      /** Core's MAC over all of this: `grantedRequest` (proof.ts). */
       proof: string;
     };
 export type Granted = Extract<StepAnswer, { granted: string }>;
