@@ -15,6 +15,9 @@ import { PlainError, errorText, usageError } from '../util/errors.ts';
 const silentAfterMs = 65_000;
 /** Of the Proxy. They are left out of a tunnel to everywhere, so that a name server could otherwise empty it. */
 const maxAddresses = 8;
+/** A server that asks for no more patience than this gets it, so often. */
+const shortWaitS = 5;
+const patient = 3;
 /** Larger answers are not ours. */
 const maxAnswerBytes = 256 * 1024;
 
@@ -52,16 +55,25 @@ export function proxyUrl(text: string, allowPlain: boolean): URL {
   return url;
 }
 
+export interface ApiOptions {
+  readonly caFile?: string;
+  readonly timeoutMs?: number;
+  readonly silentAfterMs?: number;
+  readonly sleep?: (ms: number) => Promise<void>;
+}
+
 export class Api {
   readonly base: URL;
   readonly #ca: string | undefined;
   readonly #timeoutMs: number;
   readonly #silentAfterMs: number;
+  readonly #sleep: (ms: number) => Promise<void>;
 
-  constructor(base: string, options: { caFile?: string; timeoutMs?: number; silentAfterMs?: number } = {}) {
+  constructor(base: string, options: ApiOptions = {}) {
     this.base = new URL(base);
     this.#timeoutMs = options.timeoutMs ?? 15_000;
     this.#silentAfterMs = options.silentAfterMs ?? silentAfterMs;
+    this.#sleep = options.sleep ?? (ms => new Promise(resolve => setTimeout(resolve, ms)));
     if (options.caFile === undefined) return;
     try {
       this.#ca = readFileSync(options.caFile, 'utf8');
@@ -104,6 +116,24 @@ export class Api {
   }
 
   async #json(
+    method: string,
+    path: string,
+    body: string | undefined,
+    token: string | undefined,
+  ): Promise<Reply> {
+    for (let patience = patient; ; patience--) {
+      try {
+        return await this.#once(method, path, body, token);
+      } catch (error) {
+        const isBusy = error instanceof Refused && error.status === 429 && patience > 0;
+        if (!isBusy || error.retryAfter === null || error.retryAfter > shortWaitS) throw error;
+        // Behind one address sits a whole office, which comes to work at nine: not all at the same moment again.
+        await this.#sleep(error.retryAfter * 1000 * (1 + Math.random()));
+      }
+    }
+  }
+
+  async #once(
     method: string,
     path: string,
     body: string | undefined,
@@ -212,8 +242,15 @@ function refusal(response: IncomingMessage, text: string): Refused {
   const body = read(errorBody, text);
   if (!body.ok)
     return new Refused(`http-${status}`, `the proxy answered with status ${status}`, status, null, null);
-  const { code, message, retryAfter, time } = body.value.error;
-  return new Refused(code, printable(message), status, retryAfter ?? null, time ?? null);
+  const { code, message, time } = body.value.error;
+  const retryAfter = body.value.error.retryAfter ?? Number(response.headers['retry-after'] ?? NaN);
+  return new Refused(
+    code,
+    printable(message),
+    status,
+    Number.isFinite(retryAfter) ? retryAfter : null,
+    time ?? null,
+  );
 }
 
 /** Text from elsewhere made safe for a terminal line. */

@@ -118,3 +118,31 @@ t.test('where the Proxy is, and nothing when nobody knows', async t => {
   t.strictSame(await new Api('http://192.0.2.1/').addresses(), ['192.0.2.1']);
   t.strictSame(await new Api('https://proxy.invalid/').addresses(), []);
 });
+
+t.test('who is asked to come back in a moment does, and not who is asked for more', async t => {
+  const answers: [number, string, object][] = [];
+  const base = await serve(t, (_, response) => {
+    const [status, body, headers] = answers.shift() ?? [200, '{"a":1}', {}];
+    response.writeHead(status, headers as Record<string, string>).end(body);
+  });
+  const slept: number[] = [];
+  const api = new Api(base, { sleep: ms => Promise.resolve(void slept.push(ms)) });
+  const busy = (more: object = {}): string =>
+    JSON.stringify({ error: { code: 'slow-down', message: 'busy', ...more } });
+  answers.push([429, busy(), { 'retry-after': '5' }], [429, busy({ retryAfter: 2 }), {}]);
+  t.strictSame(await api.post('/', {}), { a: 1 });
+  t.equal(slept.length, 2);
+  t.ok(
+    slept[0]! >= 5000 && slept[0]! <= 10_000 && slept[1]! >= 2000 && slept[1]! <= 4000,
+    'each at its own time',
+  );
+  answers.push(...Array<(typeof answers)[0]>(4).fill([429, busy({ retryAfter: 1 }), {}]));
+  await t.rejects(api.post('/', {}), { code: 'slow-down', retryAfter: 1 }, 'patience has an end');
+  answers.push([429, busy({ retryAfter: 60 }), {}]);
+  await t.rejects(api.post('/', {}), { code: 'slow-down', retryAfter: 60 });
+  answers.push([429, busy(), {}]);
+  await t.rejects(api.post('/', {}), { code: 'slow-down', retryAfter: null });
+  answers.push([503, busy({ retryAfter: 1 }), {}]);
+  await t.rejects(api.post('/', {}), { code: 'slow-down' }, 'only when it was too much');
+  t.equal(slept.length, 5);
+});
