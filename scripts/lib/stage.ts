@@ -47,7 +47,7 @@ export interface StageOptions {
   readonly logLevel?: 'info' | 'debug';
   /** Begins the names of namespaces and directories. */
   readonly prefix?: string;
-  /** The location is the way to everywhere, and the Proxy is not a neighbour of the client's. */
+  /** The location is the way to everywhere, and neither Proxy nor gateway is a neighbour of the client's. */
   readonly fullTunnel?: boolean;
 }
 
@@ -116,6 +116,10 @@ export class Stage {
     return this.#options.fullTunnel === true ? address.farProxy : address.proxy;
   }
 
+  get #gatewayAddress(): string {
+    return this.#options.fullTunnel === true ? address.gatewayToServer : address.gateway;
+  }
+
   get #proxyUrl(): string {
     return `https://${this.#proxyAddress}:${ports.https}`;
   }
@@ -178,7 +182,7 @@ export class Stage {
       this.#options.fullTunnel === true ? ['0.0.0.0/0'] : ['10.66.0.0/24', '10.99.0.0/24', '10.98.0.0/24'];
     const file = this.write(
       'declared.toml',
-      `[[location]]\nname = "Office"\nnetwork = "10.66.0.0/24"\nendpoint = "${address.gateway}:${ports.wireguard}"\n` +
+      `[[location]]\nname = "Office"\nnetwork = "10.66.0.0/24"\nendpoint = "${this.#gatewayAddress}:${ports.wireguard}"\n` +
         `allowedIps = ${JSON.stringify(allowedIps)}\nsteps = [["totp", "recovery"]]\n[location.policy]\n${policy}\n` +
         `[[user]]\nname = "ada"\n`,
     );
@@ -381,7 +385,11 @@ export class Stage {
       await world.ip('server', 'addr', 'add', `${far}/32`, 'dev', 'lo');
       await world.ip('gateway', 'route', 'add', far, 'via', address.core);
     }
+    // So is the gateway, and the client's kernel takes no packet that comes another way than the answer would go.
     await world.ip('client', 'route', 'add', 'default', 'via', address.proxy);
+    await world.ip('gateway', 'route', 'add', '198.51.100.0/24', 'via', address.core);
+    await world.sysctl('server', 'net/ipv4/ip_forward', '1');
+    await world.sysctl('client', 'net/ipv4/conf/all/rp_filter', '1');
     await world.ip('server', 'route', 'add', '10.66.0.0/24', 'via', address.gatewayToServer);
   }
 

@@ -2,7 +2,9 @@
 // it, but for the policy rules of a full tunnel (a prefix of length 0), which follow wg-quick: a table of its own for the
 // tunnel's default route, used by whatever does not bear the tunnel's mark, and the main table first for all that is more
 // specific than a default route. The rules come with a session, for without one nobody could reach the Proxy to log in; the
-// Proxy itself is reached past the tunnel, so that Core's word comes through when the gateway has closed the door.
+// Proxy itself is reached past the tunnel, so that Core's word comes through when the gateway has closed the door. So are the
+// gateway's datagrams, whose mark says it of those that leave; a kernel that filters by the way back (rp_filter = 1) asks it of
+// those that come in, which bear none.
 
 import type { TunnelConfig } from '../control/bodies.ts';
 import { loadFfi } from '../platform/ffi/ffi.ts';
@@ -12,7 +14,7 @@ import type { Prefix, Route, Rule } from '../platform/netlink.ts';
 import { Arena } from '../util/arena.ts';
 import { PlainError } from '../util/errors.ts';
 import { formatPrefix, network, parsePrefixOrAddress } from '../util/inet.ts';
-import type { Network } from './tunnel.ts';
+import type { Aside, Network } from './tunnel.ts';
 
 /** Mark and table of a full tunnel, and where its rules begin: "sp". */
 const fullTunnel = 0x7370;
@@ -78,7 +80,7 @@ export class Interface implements Network {
     return this.#rules.length > 0;
   }
 
-  hold(aside: readonly string[]): void {
+  hold(aside: readonly Aside[]): void {
     const before = this.#rules;
     const families = [...this.#routes.values()]
       .filter(({ prefix }) => prefix === 0)
@@ -127,15 +129,21 @@ export class Interface implements Network {
   }
 }
 
-function rulesOf(family: 4 | 6, aside: readonly string[]): Rule[] {
-  const exempt = aside.map(parsePrefixOrAddress).filter(to => to?.family === family);
+/** Each kind in a place of its own: what is not said of a rule to delete, the kernel takes for any. */
+function rulesOf(family: 4 | 6, aside: readonly Aside[]): Rule[] {
+  const exempt = aside.flatMap(({ host, udpPort }): Rule[] => {
+    const to = parsePrefixOrAddress(host);
+    if (to?.family !== family) return [];
+    const rule = { family, table: mainTable, to, priority: fullTunnel };
+    return [udpPort === undefined ? rule : { ...rule, udpPort, priority: fullTunnel + 1 }];
+  });
   return [
-    ...exempt.map(to => ({ family, table: mainTable, to: to!, priority: fullTunnel })),
-    { family, table: mainTable, suppressPrefix: 0, priority: fullTunnel + 1 },
-    { family, table: fullTunnel, mark: fullTunnel, invert: true, priority: fullTunnel + 2 },
+    ...exempt,
+    { family, table: mainTable, suppressPrefix: 0, priority: fullTunnel + 2 },
+    { family, table: fullTunnel, mark: fullTunnel, invert: true, priority: fullTunnel + 3 },
   ];
 }
 
-function textOf(rule: Rule): string {
-  return JSON.stringify([rule.family, rule.priority, rule.to === undefined ? '' : formatPrefix(rule.to)]);
+function textOf({ family, priority, to, udpPort }: Rule): string {
+  return JSON.stringify([family, priority, to === undefined ? '' : formatPrefix(to), udpPort]);
 }

@@ -13,14 +13,17 @@ import { equalBytes, wipe } from '../util/bytes.ts';
 import { PlainError, errorText } from '../util/errors.ts';
 import { parsePrefixOrAddress } from '../util/inet.ts';
 
+/** What stays out of a tunnel to everywhere: all that goes to an address, or UDP to one port of it. */
+export type Aside = { readonly host: string; readonly udpPort?: number };
+
 /** Addresses and routes of the interface. */
 export interface Network {
   /** Mark for the tunnel's own datagrams, so that a route for everything does not catch them; 0 when none is needed. */
   mark(config: TunnelConfig): number;
   /** As the configuration says, whatever it said before. */
   configure(config: TunnelConfig): Promise<void>;
-  /** Of a tunnel to everywhere: all traffic goes into it from here on, but for that to these addresses. Else nothing. */
-  hold(aside: readonly string[]): void;
+  /** Of a tunnel to everywhere: all traffic goes into it from here on, but for this. Else nothing. */
+  hold(aside: readonly Aside[]): void;
   /** Undoes `hold`. */
   release(): void;
   isHolding(): boolean;
@@ -45,6 +48,8 @@ export class Tunnel {
   #endpoint: { host: string; port: number };
   /** Which of the location's gateways it is. */
   #turn = 0;
+  /** Addresses that stay out of a tunnel to everywhere. */
+  #aside: readonly string[] = [];
   /** Kept while a session lasts, to shake hands anew without asking anybody; wiped with it. */
   #psk: Uint8Array | null = null;
 
@@ -101,7 +106,8 @@ export class Tunnel {
     this.#gateway = key;
     this.#endpoint = endpoint;
     await this.#network.configure(config); // an administrator may have changed it since the last login
-    this.#network.hold(aside);
+    this.#aside = aside;
+    this.#hold();
     const fwmark = this.#network.mark(config);
     if (carriesOn) await this.#configure({ fwmark, peers: [{ ...this.#peer(), handshake: true }] });
     else await this.#configure({ fwmark, peers: [{ publicKey: old, remove: true }, this.#peer()] });
@@ -116,6 +122,7 @@ export class Tunnel {
     const { key, endpoint } = await gatewayOf(this.#config, this.#turn);
     this.#gateway = key;
     this.#endpoint = endpoint;
+    this.#hold();
     await this.#configure({ peers: [{ publicKey: old, remove: true }, this.#peer()] });
     return true;
   }
@@ -163,6 +170,11 @@ export class Tunnel {
   #forgetPsk(): void {
     if (this.#psk !== null) wipe(this.#psk);
     this.#psk = null;
+  }
+
+  #hold(): void {
+    const { host, port } = this.#endpoint;
+    this.#network.hold([...this.#aside.map(address => ({ host: address })), { host, udpPort: port }]);
   }
 
   /** The same peer without its keys. */

@@ -65,6 +65,9 @@ const FRA_PRIORITY = 6;
 const FRA_FWMARK = 10;
 const FRA_SUPPRESS_PREFIXLEN = 14;
 const FRA_TABLE = 15;
+const FRA_IP_PROTO = 22;
+const FRA_DPORT_RANGE = 24;
+const IPPROTO_UDP = 17;
 const replyBytes = 32768;
 
 export type Link = {
@@ -93,6 +96,8 @@ export type Rule = {
   readonly suppressPrefix?: number;
   /** Only for packets to there. */
   readonly to?: Prefix;
+  /** Only for UDP to this port; Linux 4.17. */
+  readonly udpPort?: number;
 };
 /** What the kernel would do with a packet. */
 export type RouteAnswer = {
@@ -271,6 +276,11 @@ export class Netlink {
     message.u8(familyOf(rule.family), to?.prefix ?? 0, 0, 0, table, 0, 0, FR_ACT_TO_TBL);
     message.u32(rule.invert === true ? FIB_RULE_INVERT : 0).attribute32(FRA_TABLE, rule.table);
     if (to !== undefined) message.attribute(FRA_DST, to.address.subarray(0, rule.family === 4 ? 4 : 16));
+    if (rule.udpPort !== undefined) {
+      message.attribute(FRA_IP_PROTO, Uint8Array.of(IPPROTO_UDP));
+      // From this port to this port, each in 16 bits.
+      message.attribute32(FRA_DPORT_RANGE, rule.udpPort * 0x1_0001);
+    }
     if (rule.priority !== undefined) message.attribute32(FRA_PRIORITY, rule.priority);
     if (rule.mark !== undefined) message.attribute32(FRA_FWMARK, rule.mark);
     if (rule.suppressPrefix !== undefined) message.attribute32(FRA_SUPPRESS_PREFIXLEN, rule.suppressPrefix);

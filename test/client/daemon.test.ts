@@ -158,7 +158,11 @@ t.test(
     const { front, plane, daemon, phase } = await stage(t);
     t.equal(plane.held, null);
     await daemon.handle({ op: 'begin', psk, granted });
-    t.strictSame(plane.held, ['127.0.0.1'], 'all but the Proxy');
+    t.strictSame(
+      plane.held,
+      [{ host: '127.0.0.1' }, { host: '192.0.2.1', udpPort: 51820 }],
+      'all but the Proxy, and the tunnel itself',
+    );
     await daemon.handle({ op: 'release' });
     t.not(plane.held, null, 'a session is not given up by a login that may yet fail');
     t.match(await daemon.status(), { holding: false });

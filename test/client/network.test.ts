@@ -46,8 +46,8 @@ t.test('a split tunnel: addresses and routes that go with the interface', async 
 
 const full = { ...config, allowedIps: ['0.0.0.0/0', '::/0', '10.0.0.0/8'] };
 const everything = (family: 4 | 6) => [
-  { family, table: 254, suppressPrefix: 0, priority: 0x7371 },
-  { family, table: 0x7370, mark: 0x7370, invert: true, priority: 0x7372 },
+  { family, table: 254, suppressPrefix: 0, priority: 0x7372 },
+  { family, table: 0x7370, mark: 0x7370, invert: true, priority: 0x7373 },
 ];
 const rules = (links: FakeLinks, name: 'rule' | 'unrule') =>
   links.calls.filter(([call]) => call === name).map(([, rule]) => rule);
@@ -87,13 +87,18 @@ t.test("what is left aside is the main table's first, and may change with the ne
     to: { family: 4, address: Uint8Array.of(192, 0, 2, last), prefix: 32 },
     priority: 0x7370,
   });
-  network.hold(['192.0.2.7', '192.0.2.8', '2001:db8::1', 'nonsense']);
-  t.strictSame(rules(links, 'rule'), [aside(7), aside(8), ...everything(4)]);
+  const hosts = (...names: string[]) => names.map(host => ({ host }));
+  network.hold([
+    ...hosts('192.0.2.7', '192.0.2.8', '2001:db8::1', 'nonsense'),
+    { host: '192.0.2.8', udpPort: 51820 },
+  ]);
+  const gateway = { ...aside(8), udpPort: 51820, priority: 0x7371 };
+  t.strictSame(rules(links, 'rule'), [aside(7), aside(8), gateway, ...everything(4)]);
   links.calls.length = 0;
   links.fails = { name: 'rule', errno: -17 }; // there already
-  network.hold(['192.0.2.8', '192.0.2.9']);
+  network.hold(hosts('192.0.2.8', '192.0.2.9'));
   t.strictSame(rules(links, 'rule'), [aside(8), aside(9), ...everything(4)]);
-  t.strictSame(rules(links, 'unrule'), [aside(7)]);
+  t.strictSame(rules(links, 'unrule'), [aside(7), gateway]);
 });
 
 t.test(
@@ -152,7 +157,7 @@ t.test('a split tunnel holds nothing', async t => {
   const links = new FakeLinks();
   const network = new Interface('sp-office', links);
   await network.configure(config);
-  network.hold(['192.0.2.7']);
+  network.hold([{ host: '192.0.2.7' }]);
   t.notOk(network.isHolding());
   t.strictSame(rules(links, 'rule'), []);
 });

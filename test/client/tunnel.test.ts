@@ -101,6 +101,7 @@ t.test(
         presharedKey: new Uint8Array(32).fill(2),
       },
     ]);
+    t.strictSame(plane.held, [{ host: '2001:db8::1', udpPort: 1000 }]);
     t.ok(await tunnel.next());
     t.match(plane.changes.at(-1)!.peers, [
       { publicKey: Buffer.alloc(32, 9), remove: true },

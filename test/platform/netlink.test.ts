@@ -106,6 +106,11 @@ if (!enterPrivateNetwork(libc)) {
     t.equal(netlink.addRule(aside), 0);
     t.not(through(9), null);
     t.equal(netlink.deleteRule(aside), 0);
+    const datagrams = { ...aside, udpPort: 51820, priority: 98 };
+    t.equal(netlink.addRule(datagrams), 0);
+    t.equal(netlink.addRule(aside), 0, 'another rule');
+    t.equal(netlink.deleteRule(aside), 0);
+    t.equal(netlink.deleteRule(datagrams), 0);
     t.equal(netlink.deleteRoute({ ...anywhere, interface: name, metric: 5 }), 0);
     t.equal(netlink.deleteRule(rule), 0);
     t.equal(netlink.deleteRule(quiet), 0);
