@@ -34,6 +34,7 @@ export const address = {
   gatewayToOffice: '10.98.0.1',
   office: '10.98.0.2',
   inner: '10.66.0.1',
+  inner6: 'fd66::1',
   /** With `fullTunnel`, behind the client's default route: the Proxy, and a stranger. */
   farProxy: '198.18.0.1',
   far: '198.18.0.2',
@@ -179,10 +180,12 @@ export class Stage {
     const stale = this.#options.staleAfter;
     const policy = stale < 180 ? `dangerouslyShortStaleAfter = ${stale}` : `staleAfter = ${stale}`;
     const allowedIps =
-      this.#options.fullTunnel === true ? ['0.0.0.0/0'] : ['10.66.0.0/24', '10.99.0.0/24', '10.98.0.0/24'];
+      this.#options.fullTunnel === true
+        ? ['0.0.0.0/0', '::/0']
+        : ['10.66.0.0/24', 'fd66::/64', '10.99.0.0/24', '10.98.0.0/24'];
     const file = this.write(
       'declared.toml',
-      `[[location]]\nname = "Office"\nnetwork = "10.66.0.0/24"\nendpoint = "${this.#gatewayAddress}:${ports.wireguard}"\n` +
+      `[[location]]\nname = "Office"\nnetwork = "10.66.0.0/24"\nnetwork6 = "fd66::/64"\nendpoint = "${this.#gatewayAddress}:${ports.wireguard}"\n` +
         `allowedIps = ${JSON.stringify(allowedIps)}\nsteps = [["totp", "recovery"]]\n[location.policy]\n${policy}\n` +
         `[[user]]\nname = "ada"\n`,
     );

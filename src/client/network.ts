@@ -20,6 +20,8 @@ import type { Aside, Network } from './tunnel.ts';
 const fullTunnel = 0x7370;
 const mainTable = 254;
 const alreadyThere = -17; // EEXIST
+/** What the kernel says to an IPv6 address where IPv6 is switched off: EACCES, EOPNOTSUPP, EAFNOSUPPORT. IPv4 goes on alone. */
+const withoutIpv6: ReadonlySet<number> = new Set([-13, -95, -97]);
 
 /** The parts of Netlink used here. */
 export type Links = Pick<
@@ -42,6 +44,7 @@ export class Interface implements Network {
   readonly #addresses = new Map<string, Prefix>();
   readonly #routes = new Map<string, Route>();
   #isOpen = true;
+  #hasIpv6 = true;
 
   constructor(ifname: string, links: Links) {
     this.#ifname = ifname;
@@ -59,7 +62,12 @@ export class Interface implements Network {
     for (const text of config.addresses) {
       if (this.#addresses.has(text)) continue;
       const address = parsePrefixOrAddress(text)!;
-      this.#must(this.#links.addAddress(ifname, address), `give it the address ${text}`);
+      const result = this.#links.addAddress(ifname, address);
+      if (address.family === 6 && withoutIpv6.has(result)) {
+        this.#hasIpv6 = false;
+        continue;
+      }
+      this.#must(result, `give it the address ${text}`);
       this.#addresses.set(text, address);
     }
     for (const text of config.allowedIps) if (!this.#routes.has(text)) this.#addRoute(text);
@@ -108,6 +116,7 @@ export class Interface implements Network {
 
   #addRoute(text: string): void {
     const prefix = network(parsePrefixOrAddress(text)!);
+    if (prefix.family === 6 && !this.#hasIpv6) return;
     const table = prefix.prefix === 0 ? { table: fullTunnel } : {};
     const route: Route = { ...prefix, interface: this.#ifname, exclusive: true, ...table };
     const result = this.#links.addRoute(route);

@@ -82,6 +82,7 @@ function readFile(name: string, text: string): Declared {
 
 const locationKeys = [
   'network',
+  'network6',
   'endpoint',
   'allowedIps',
   'dns',

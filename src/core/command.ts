@@ -43,7 +43,7 @@ const usage = `usage: sallyport core [--config FILE] [--data DIR] --agents-liste
        sallyport core [--data DIR] [--json] NOUN VERB ...
            user      add NAME [--groups G,G] | list | totp NAME | recovery NAME | groups NAME G,G | enable | disable | unlock | remove NAME
            device    token USER [--hours N] | list [USER] | enable | disable | remove ID
-           location  add NAME --network PREFIX [--endpoint HOST:PORT] [...] | set NAME ... | list | remove NAME
+           location  add NAME --network PREFIX [--network6 PREFIX] [--endpoint HOST:PORT] [...] | set NAME ... | list | remove NAME
            agent     token LOCATION [--endpoint HOST:PORT] [--hours N] | list | remove ID
            session   list [--all] | revoke ID | revoke --device ID|KEY | revoke --user NAME
            audit     show [--limit N] | verify [--checkpoint LINE] | checkpoint

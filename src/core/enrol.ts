@@ -5,10 +5,10 @@ import type { AgentEnrolAnswer, AgentEnrolRequest } from '../control/agentchanne
 import type { EnrolledLocation, EnrolReply, EnrolRequest, TunnelConfig } from '../control/bodies.ts';
 import { answerProof, isProof, requestProof } from '../control/enrolment.ts';
 import { fromBase64, isZero, toBase64 } from '../util/bytes.ts';
-import { formatPrefix, network, parsePrefixOrAddress } from '../util/inet.ts';
+import { formatPrefix } from '../util/inet.ts';
 import { hashToken, newId } from './ids.ts';
 import type { Random } from './ids.ts';
-import { agentConfig, hostAddress, mayUse, stepsOf } from './policy.ts';
+import { agentConfig, hostAddresses, mayUse, networksOf, stepsOf } from './policy.ts';
 import type { Device, User } from './store/people.ts';
 import type { Location } from './store/places.ts';
 import type { Store } from './store/store.ts';
@@ -153,10 +153,10 @@ export function tunnelConfig(
     ...agents.filter(agent => !connected.has(agent.id)),
   ];
   return {
-    addresses: [hostAddress(settings, host)],
+    addresses: hostAddresses(settings, host),
     dns: settings.dns ?? [],
     mtu: settings.mtu ?? 1420,
-    allowedIps: settings.allowedIps ?? [formatPrefix(network(parsePrefixOrAddress(settings.network)!))],
+    allowedIps: settings.allowedIps ?? networksOf(settings).map(formatPrefix),
     keepalive: settings.keepalive ?? 25,
     gateways: ordered.flatMap(agent => {
       const endpoint = agent.endpoint ?? settings.endpoint;

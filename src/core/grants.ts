@@ -7,7 +7,7 @@ import { loginDigest, seal } from '../control/seal.ts';
 import { wipe } from '../util/bytes.ts';
 import type { Random } from './ids.ts';
 import type { LoginState } from './login.ts';
-import { hostAddress, policyOf } from './policy.ts';
+import { hostAddresses, policyOf } from './policy.ts';
 import type { Agent, Location } from './store/places.ts';
 
 export interface Minted {
@@ -57,7 +57,7 @@ export async function mint(order: MintOrder, signKey: Uint8Array, random: Random
         location: location.id,
         device: login.deviceKey,
         user: login.user,
-        ips: [hostAddress(location.settings, order.host)],
+        ips: hostAddresses(location.settings, order.host),
         psk: sealed,
         login: digest,
         iat: now,

@@ -8,6 +8,7 @@ import type { Words } from './words.ts';
 /** Name -> takes a value. */
 export const locationFlags: Readonly<Record<string, boolean>> = {
   network: true,
+  network6: true,
   endpoint: true,
   'allowed-ips': true,
   dns: true,
@@ -36,6 +37,7 @@ export function settingsFrom(words: Words, before: LocationSettings | undefined)
     ...before,
     ...defined({
       network,
+      network6: words.options.get('network6'),
       endpoint: words.options.get('endpoint'),
       allowedIps: listOption(words, 'allowed-ips'),
       dns: listOption(words, 'dns'),

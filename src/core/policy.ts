@@ -16,6 +16,7 @@ import {
 } from '../control/validate.ts';
 import type { Optional, Shape, Shaped } from '../control/validate.ts';
 import { addressAt, formatAddress, formatPrefix, network, parsePrefixOrAddress } from '../util/inet.ts';
+import type { IpPrefix } from '../util/inet.ts';
 import type { Location } from './store/places.ts';
 
 /** WireGuard re-handshakes about every 120 s and drops keys at 180 s: a shorter `stale` logs live peers out. */
@@ -76,9 +77,11 @@ const methodName = literal('totp', 'recovery');
 export const locationSettings: Shape<LocationSettings> = object({
   /** Prefix the devices' inner addresses come from; its first host address is the gateway. */
   network: prefixText,
+  /** An IPv6 prefix beside an IPv4 one: devices have an address in each. */
+  network6: optional(prefixText),
   /** Where clients reach the gateway, unless the agent has its own. */
   endpoint: optional(endpointText),
-  /** What clients route into the tunnel; the network itself by default. */
+  /** What clients route into the tunnel; the networks themselves by default. */
   allowedIps: optional(list(prefixText, 256)),
   dns: optional(list(pattern(/^[0-9a-fA-F.:]{2,45}$/, 'an IP address', 45), 8)),
   mtu: optional(integer(576, 65_535)),
@@ -95,6 +98,7 @@ export const locationSettings: Shape<LocationSettings> = object({
 
 export type LocationSettings = {
   network: string;
+  network6?: string;
   endpoint?: string;
   allowedIps?: string[];
   dns?: string[];
@@ -130,15 +134,18 @@ export function hostRange(settings: LocationSettings): { first: number; last: nu
   return { first: 2, last: 2 ** bits - (net.family === 4 ? 2 : 1) };
 }
 
-/** The device's address as a host prefix. */
-export function hostAddress(settings: LocationSettings, host: number): string {
-  const net = parsePrefixOrAddress(settings.network)!;
-  return `${formatAddress(addressAt(net, host))}/${net.address.length * 8}`;
+/** One, or an IPv4 and an IPv6 one. */
+export function networksOf({ network: first, network6 }: LocationSettings): IpPrefix[] {
+  return [first, network6].flatMap(text => (text === undefined ? [] : [parsePrefixOrAddress(text)!]));
 }
 
-export function gatewayAddress(settings: LocationSettings): string {
-  const net = parsePrefixOrAddress(settings.network)!;
-  return `${formatAddress(addressAt(net, 1))}/${net.prefix}`;
+/** The device's address in each network, as host prefixes. */
+export function hostAddresses(settings: LocationSettings, host: number): string[] {
+  return networksOf(settings).map(net => `${formatAddress(addressAt(net, host))}/${net.address.length * 8}`);
+}
+
+export function gatewayAddresses(settings: LocationSettings): string[] {
+  return networksOf(settings).map(net => `${formatAddress(addressAt(net, 1))}/${net.prefix}`);
 }
 
 /** What the agents of a location are told. */
@@ -146,7 +153,7 @@ export function agentConfig({ id, name, settings }: Pick<Location, 'id' | 'name'
   return {
     location: id,
     name,
-    addresses: [gatewayAddress(settings)],
+    addresses: gatewayAddresses(settings),
     mtu: settings.mtu ?? 1420,
     keepalive: settings.keepalive ?? 25,
   };
@@ -154,11 +161,18 @@ export function agentConfig({ id, name, settings }: Pick<Location, 'id' | 'name'
 
 /** One line about what is wrong with settings whose shape is right, or null. */
 export function settingsProblem(settings: LocationSettings): string | null {
-  const net = parsePrefixOrAddress(settings.network)!;
   const { first, last } = hostRange(settings);
   if (last < first) return `network ${settings.network} has no room for devices: give at least a /29`;
-  const wanted = formatPrefix(network(net));
-  if (formatPrefix(net) !== wanted)
-    return `network ${settings.network} has host bits set: did you mean ${wanted}?`;
+  for (const net of networksOf(settings)) {
+    const wanted = formatPrefix(network(net));
+    if (formatPrefix(net) !== wanted)
+      return `network ${formatPrefix(net)} has host bits set: did you mean ${wanted}?`;
+  }
+  const [four, six] = networksOf(settings);
+  if (six === undefined) return null;
+  if (six.family !== 6 || four!.family !== 4)
+    return `network6 ${settings.network6}: expected an IPv6 prefix beside an IPv4 network`;
+  if (2 ** Math.min(16, 128 - six.prefix) <= last)
+    return `network6 ${settings.network6} has less room than ${settings.network}: give at least a /112`;
   return null;
 }

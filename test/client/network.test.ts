@@ -153,6 +153,32 @@ t.test('a network that is taken here is left alone, and said', async t => {
     );
 });
 
+t.test('a machine without IPv6 has the IPv4 half', async t => {
+  for (const errno of [-13, -95, -97]) {
+    const links = new FakeLinks();
+    const add = links.addAddress;
+    links.addAddress = (name, address) => (address.family === 6 ? errno : add(name, address));
+    const network = new Interface('sp-office', links);
+    const both = { ...config, addresses: ['10.66.0.2/32', 'fd66::2/128'], allowedIps: ['0.0.0.0/0', '::/0'] };
+    await network.configure(both);
+    await network.configure(both);
+    t.strictSame(links.calls, [
+      ['up', 'sp-office'],
+      ['address', 'sp-office', 4, 32],
+      ['route', 4, 0, 0x7370],
+    ]);
+    network.hold([]);
+    t.strictSame(rules(links, 'rule'), everything(4));
+  }
+  const links = new FakeLinks();
+  links.fails = { name: 'address', errno: -13 };
+  t.throws(
+    () => new Interface('sp-office', links).configure(config),
+    { code: 'network' },
+    'of IPv4 it is a refusal',
+  );
+});
+
 t.test('a split tunnel holds nothing', async t => {
   const links = new FakeLinks();
   const network = new Interface('sp-office', links);

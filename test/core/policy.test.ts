@@ -3,8 +3,8 @@ import { check } from '../../src/control/validate.ts';
 import {
   agentConfig,
   defaultPolicy,
-  gatewayAddress,
-  hostAddress,
+  gatewayAddresses,
+  hostAddresses,
   hostRange,
   locationSettings,
   mayUse,
@@ -36,18 +36,27 @@ t.test('groups', async t => {
 });
 
 t.test('addresses', async t => {
-  t.equal(gatewayAddress({ network }), '10.77.0.1/24');
-  t.equal(hostAddress({ network }, 2), '10.77.0.2/32');
+  t.same(gatewayAddresses({ network }), ['10.77.0.1/24']);
+  t.same(hostAddresses({ network }, 2), ['10.77.0.2/32']);
   t.same(hostRange({ network }), { first: 2, last: 254 });
   t.same(hostRange({ network: '10.0.0.0/8' }), { first: 2, last: 65_534 });
   t.same(hostRange({ network: 'fd00::/64' }), { first: 2, last: 65_535 });
-  t.equal(hostAddress({ network: 'fd00::/64' }, 300), 'fd00::12c/128');
+  t.same(hostAddresses({ network: 'fd00::/64' }, 300), ['fd00::12c/128']);
+  const both = { network, network6: 'fd66::/64' };
+  t.same(gatewayAddresses(both), ['10.77.0.1/24', 'fd66::1/64']);
+  t.same(hostAddresses(both, 254), ['10.77.0.254/32', 'fd66::fe/128']);
 });
 
 t.test('problems are named', async t => {
   t.equal(settingsProblem({ network }), null);
   t.match(settingsProblem({ network: '10.77.0.0/31' }), /no room/);
   t.match(settingsProblem({ network: '10.77.0.9/24' }), /did you mean 10\.77\.0\.0\/24/);
+  t.equal(settingsProblem({ network, network6: 'fd66::/64' }), null);
+  t.equal(settingsProblem({ network: '10.77.0.0/16', network6: 'fd66::/112' }), null);
+  t.match(settingsProblem({ network, network6: 'fd66::1/64' }), /did you mean fd66::\/64/);
+  t.match(settingsProblem({ network, network6: '10.78.0.0/24' }), /expected an IPv6 prefix beside/);
+  t.match(settingsProblem({ network: 'fd67::/64', network6: 'fd66::/64' }), /expected an IPv6 prefix beside/);
+  t.match(settingsProblem({ network: '10.77.0.0/16', network6: 'fd66::/120' }), /less room/);
 });
 
 t.test('what agents are told of their location', async t => {

@@ -35,6 +35,7 @@ t.test('the way to everywhere', { skip }, async t => {
   t.ok(await answers());
 
   const first = await login();
+  t.equal(await way('2001:db8::1'), 'tunnel', 'IPv6 as well');
   t.equal(await way(address.far), 'tunnel');
   t.equal(
     await way(address.farProxy),

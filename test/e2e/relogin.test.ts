@@ -2,6 +2,7 @@
 // is broken (sessions, section 6).
 
 import t from 'tap';
+import { address } from '../../scripts/lib/stage.ts';
 import { until } from '../../scripts/lib/world.ts';
 import { cannotStage, openHouse } from '../fixtures/house.ts';
 
@@ -29,4 +30,6 @@ t.test('logging in again loses no packet', { skip }, async t => {
   t.match(await stage.session(second), { live: true });
   t.match((await stage.clientStatus()).session, { phase: 'live', id: second });
   t.equal(await stage.gatewayPeers(), 1);
+  const six = await stage.world.exec('client', ['ping', '-c', '2', '-i', '0.1', '-W', '2', address.inner6]);
+  t.equal(six.code, 0, `IPv6 inside: ${six.stdout}`);
 });

@@ -5,9 +5,10 @@ import { endpointText } from '../../control/words.ts';
 import { check } from '../../control/validate.ts';
 import { toBase64 } from '../../util/bytes.ts';
 import { PlainError, usageError } from '../../util/errors.ts';
+import { formatPrefix } from '../../util/inet.ts';
 import { hashToken, newId, newToken } from '../ids.ts';
 import { locationFlags, settingsFrom } from '../locationflags.ts';
-import { locationSettings, settingsProblem } from '../policy.ts';
+import { locationSettings, networksOf, settingsProblem } from '../policy.ts';
 import type { LocationSettings } from '../policy.ts';
 import type { Location } from '../store/places.ts';
 import { numberOption, readWords } from '../words.ts';
@@ -32,7 +33,7 @@ export function addLocation(scope: Scope, name: string, settings: LocationSettin
   audit(scope, 'location.added', { location: name });
   return said(
     { id: location, name, settings },
-    `location ${name} (${location}), network ${settings.network}${dangerText(settings)}`,
+    `location ${name} (${location}), network ${networksText(settings)}${dangerText(settings)}`,
   );
 }
 
@@ -46,11 +47,14 @@ function locationSet(scope: Scope, args: readonly string[]): Said {
 export function checkChange(scope: Scope, location: Location, settings: LocationSettings): void {
   checkSettings(settings);
   const used = scope.store.db.get('SELECT 1 FROM addresses WHERE location_id = ?', location.id) !== undefined;
-  if (settings.network !== location.settings.network && used)
-    throw new PlainError(
-      'network-in-use',
-      `location ${location.name}: devices have addresses in ${location.settings.network}, so the network cannot change`,
-    );
+  for (const name of ['network', 'network6'] as const) {
+    const before = location.settings[name];
+    if (before !== undefined && settings[name] !== before && used)
+      throw new PlainError(
+        'network-in-use',
+        `location ${location.name}: devices have addresses in ${before}, so the network cannot change`,
+      );
+  }
 }
 
 export function changeLocation(scope: Scope, location: Location, settings: LocationSettings): Said {
@@ -78,7 +82,7 @@ function locationList(scope: Scope, args: readonly string[]): Said {
         return [
           at,
           name,
-          settings.network,
+          networksText(settings),
           settings.endpoint ?? '-',
           `${here}/${agents.length}`,
           settings.groups?.join(',') ?? '-',
@@ -86,6 +90,10 @@ function locationList(scope: Scope, args: readonly string[]): Said {
       }),
     ),
   );
+}
+
+function networksText(settings: LocationSettings): string {
+  return networksOf(settings).map(formatPrefix).join(', ');
 }
 
 function locationRemove(scope: Scope, args: readonly string[]): Said {

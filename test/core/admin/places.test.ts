@@ -35,6 +35,16 @@ t.test('locations and agents', async t => {
   t.throws(() => desk.admin('location', 'set', 'office', '--network', '10.79.0.0/24'), {
     code: 'network-in-use',
   });
+  t.match(
+    text(desk, 'location', 'set', 'office', '--network6', 'fd77::/64'),
+    /changed/,
+    'one may come later',
+  );
+  t.equal(line.of('config').at(-1)!.config.addresses.length, 2);
+  t.match(text(desk, 'location', 'list'), /office +10\.77\.0\.0\/24, fd77::\/64 /);
+  t.throws(() => desk.admin('location', 'set', 'office', '--network6', 'fd78::/64'), {
+    code: 'network-in-use',
+  });
   t.throws(() => desk.admin('agent', 'token', 'office', '--endpoint', 'nowhere'), { code: 'bad-endpoint' });
   t.match(desk.admin('agent', 'token', 'office', '--endpoint', 'g:1')['token'], /^spj_/);
   t.match(text(desk, 'agent', 'remove', agent.id), /removed/);
