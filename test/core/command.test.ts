@@ -4,6 +4,7 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { join } from 'node:path';
 import { run as command } from '../../src/core/command.ts';
+import { locationFlags } from '../../src/core/locationflags.ts';
 import { runHere, start as startRole } from '../fixtures/role.ts';
 import type { Ran, Running } from '../fixtures/role.ts';
 
@@ -71,4 +72,7 @@ t.test('mistakes: one line and status 2', async t => {
     t.equal(ran.err.trimEnd().split('\n').length, 1);
   }
   t.match(await here(t, ['--help']), { code: 0, out: /^usage: sallyport core/ });
+  const { out } = await here(t, ['--help']);
+  for (const flag of Object.keys(locationFlags).filter(name => name !== 'demo-stale-after'))
+    t.match(out, `--${flag} `, 'every option of a location is told');
 });
