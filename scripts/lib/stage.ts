@@ -144,10 +144,10 @@ export class Stage {
     this.proxy = this.#actor('proxy', 'server', ['proxy', '--config', this.path('proxy.toml')]);
   }
 
-  /** A second gateway of the location, on the same machine at another port. */
-  async startSecondAgent(): Promise<Actor> {
+  /** A second gateway, of this location or another one, on the same machine at another port. */
+  async startSecondAgent(location = 'Office'): Promise<Actor> {
     const endpoint = `${address.gateway}:${ports.wireguard2}`;
-    const { token } = (await this.admin('agent', 'token', 'Office', '--endpoint', endpoint)) as {
+    const { token } = (await this.admin('agent', 'token', location, '--endpoint', endpoint)) as {
       token: string;
     };
     this.write('join-token2', token);
