@@ -12,7 +12,7 @@ import { interactive, scripted, secretLines } from './prompt.ts';
 import { Server } from './server.ts';
 import { signIn } from './signin.ts';
 import { ask } from './socket.ts';
-import { Store, chooseLocation, stateDir, withConfig } from './state.ts';
+import { Store, chooseLocation, stateDir, withLocations } from './state.ts';
 import type { Location } from './state.ts';
 import { toBase64 } from '../util/bytes.ts';
 
@@ -182,7 +182,8 @@ async function login({ values, location, store }: Given): Promise<Shown> {
     tries: isAsking ? 3 : 1,
     ask: answers,
     install: async (psk, answer) => {
-      const reply = await ask(store.socketFile(place), { op: 'begin', psk: toBase64(psk), granted: answer });
+      const own = { ...answer, locations: [] };
+      const reply = await ask(store.socketFile(place), { op: 'begin', psk: toBase64(psk), granted: own });
       if (reply === null)
         throw new PlainError(
           'tunnel-gone',
@@ -192,7 +193,7 @@ async function login({ values, location, store }: Given): Promise<Shown> {
       return reply.handshake === true;
     },
   });
-  store.save(withConfig(state, place.id, granted.config));
+  store.save(withLocations(state, granted.locations));
   const { id, expiresAt, now } = granted.session;
   const hours = ((expiresAt - now) / 3_600_000).toFixed(1);
   return {

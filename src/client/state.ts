@@ -5,7 +5,7 @@ import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, write
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { enrolAnswer } from '../control/bodies.ts';
-import type { EnrolledLocation, TunnelConfig } from '../control/bodies.ts';
+import type { EnrolledLocation } from '../control/bodies.ts';
 import { integer, key32, literal, object, optional, pattern, read, string } from '../control/validate.ts';
 import type { Shape } from '../control/validate.ts';
 import { PlainError, errorText, usageError } from '../util/errors.ts';
@@ -147,10 +147,7 @@ export function chooseLocation(state: ClientState, wanted: string | undefined): 
   return found;
 }
 
-/** The same state with a newer configuration of one location. */
-export function withConfig(state: ClientState, id: string, config: TunnelConfig): ClientState {
-  const locations = state.enrolled.locations.map(location =>
-    location.id === id ? { ...location, config } : location,
-  );
+/** The same state with the locations as a login told them. */
+export function withLocations(state: ClientState, locations: readonly Location[]): ClientState {
   return { ...state, enrolled: { ...state.enrolled, locations } };
 }

@@ -16,6 +16,8 @@ import { parsePrefixOrAddress } from '../util/inet.ts';
 /** What stays out of a tunnel to everywhere: all that goes to an address, or UDP to one port of it. */
 export type Aside = { readonly host: string; readonly udpPort?: number };
 
+type Gateway = { readonly key: Uint8Array; readonly endpoint: { host: string; port: number } };
+
 /** Addresses and routes of the interface. */
 export interface Network {
   /** Mark for the tunnel's own datagrams, so that a route for everything does not catch them; 0 when none is needed. */
@@ -44,8 +46,8 @@ export class Tunnel {
   readonly #dataplane: Dataplane;
   readonly #network: Network;
   #config: TunnelConfig;
-  #gateway: Uint8Array;
-  #endpoint: { host: string; port: number };
+  /** Null while the location has none. */
+  #gateway: Gateway | null;
   /** Which of the location's gateways it is. */
   #turn = 0;
   /** Addresses that stay out of a tunnel to everywhere. */
@@ -53,7 +55,10 @@ export class Tunnel {
   /** Kept while a session lasts, to shake hands anew without asking anybody; wiped with it. */
   #psk: Uint8Array | null = null;
 
-  /** Brings the interface up with its peer, without a session. Closes the data plane when it cannot. */
+  /**
+   * Brings the interface up with its peer, without a session; a location that has no gateway yet may have one at the login.
+   * Closes the data plane when it cannot.
+   */
   static async open(
     ifname: string,
     config: TunnelConfig,
@@ -62,10 +67,10 @@ export class Tunnel {
     network: Network,
   ): Promise<Tunnel> {
     try {
-      const { key, endpoint } = await gatewayOf(config, 0);
-      const tunnel = new Tunnel(ifname, config, key, endpoint, dataplane, network);
+      const gateway = config.gateways.length === 0 ? null : await gatewayOf(config, 0);
+      const tunnel = new Tunnel(ifname, config, gateway, dataplane, network);
       const fwmark = network.mark(config);
-      await tunnel.#configure({ privateKey, fwmark, replacePeers: true, peers: [tunnel.#peer()] });
+      await tunnel.#configure({ privateKey, fwmark, replacePeers: true, peers: tunnel.#peers() });
       await network.configure(config);
       return tunnel;
     } catch (error) {
@@ -78,15 +83,13 @@ export class Tunnel {
   private constructor(
     ifname: string,
     config: TunnelConfig,
-    gateway: Uint8Array,
-    endpoint: { host: string; port: number },
+    gateway: Gateway | null,
     dataplane: Dataplane,
     network: Network,
   ) {
     this.ifname = ifname;
     this.#config = config;
     this.#gateway = gateway;
-    this.#endpoint = endpoint;
     this.#dataplane = dataplane;
     this.#network = network;
   }
@@ -96,21 +99,23 @@ export class Tunnel {
    * Of a tunnel to everywhere `aside` stays out.
    */
   async begin(psk: Uint8Array, config: TunnelConfig, aside: readonly string[] = []): Promise<void> {
-    const { key, endpoint } = await gatewayOf(config, 0);
+    const gateway = await gatewayOf(config, 0).catch((error: unknown) => {
+      wipe(psk);
+      throw error;
+    });
     const old = this.#gateway;
     this.#turn = 0;
-    const carriesOn = this.#psk !== null && equalBytes(old, key);
+    const carriesOn = this.#psk !== null && old !== null && equalBytes(old.key, gateway.key);
     this.#forgetPsk();
     this.#psk = psk;
     this.#config = config;
-    this.#gateway = key;
-    this.#endpoint = endpoint;
+    this.#gateway = gateway;
     await this.#network.configure(config); // an administrator may have changed it since the last login
     this.#aside = aside;
     this.#hold();
     const fwmark = this.#network.mark(config);
-    if (carriesOn) await this.#configure({ fwmark, peers: [{ ...this.#peer(), handshake: true }] });
-    else await this.#configure({ fwmark, peers: [{ publicKey: old, remove: true }, this.#peer()] });
+    if (carriesOn) await this.#configure({ fwmark, peers: this.#peers({ handshake: true }) });
+    else await this.#configure({ fwmark, peers: [...without(old), ...this.#peers()] });
   }
 
   /** On to the location's next gateway with the same PSK, for each was given a grant. False when there is no other. */
@@ -119,11 +124,9 @@ export class Tunnel {
     if (this.#psk === null || gateways.length < 2) return false;
     this.#turn = (this.#turn + 1) % gateways.length;
     const old = this.#gateway;
-    const { key, endpoint } = await gatewayOf(this.#config, this.#turn);
-    this.#gateway = key;
-    this.#endpoint = endpoint;
+    this.#gateway = await gatewayOf(this.#config, this.#turn);
     this.#hold();
-    await this.#configure({ peers: [{ publicKey: old, remove: true }, this.#peer()] });
+    await this.#configure({ peers: [...without(old), ...this.#peers()] });
     return true;
   }
 
@@ -173,27 +176,30 @@ export class Tunnel {
   }
 
   #hold(): void {
-    const { host, port } = this.#endpoint;
+    const { host, port } = this.#gateway!.endpoint;
     this.#network.hold([...this.#aside.map(address => ({ host: address })), { host, udpPort: port }]);
   }
 
   /** The same peer without its keys. */
   async #renewPeer(): Promise<void> {
-    await this.#configure({ peers: [{ publicKey: this.#gateway, remove: true }, this.#peer()] });
+    await this.#configure({ peers: [...without(this.#gateway), ...this.#peers()] });
   }
 
   // Keepalive on a fresh peer makes WireGuard shake hands at once, so a login is claimed without waiting for traffic.
   // Without a session there is nobody to keep awake: only real packets may knock.
-  #peer(): PeerChangeMsg {
-    return {
-      publicKey: this.#gateway,
-      endpoint: this.#endpoint,
+  #peers(more: Pick<PeerChangeMsg, 'handshake'> = {}): PeerChangeMsg[] {
+    if (this.#gateway === null) return [];
+    const peer: PeerChangeMsg = {
+      publicKey: this.#gateway.key,
+      endpoint: this.#gateway.endpoint,
       ...(this.#psk === null ? {} : { presharedKey: this.#psk }),
       persistentKeepalive: this.#psk === null ? 0 : this.#config.keepalive,
       keepFresh: this.#psk !== null,
       replaceAllowedIps: true,
       allowedIps: this.#config.allowedIps.map(text => parsePrefixOrAddress(text)!),
+      ...more,
     };
+    return [peer];
   }
 
   async #configure(change: DeviceChange): Promise<void> {
@@ -206,11 +212,12 @@ export class Tunnel {
   }
 }
 
+function without(gateway: Gateway | null): PeerChangeMsg[] {
+  return gateway === null ? [] : [{ publicKey: gateway.key, remove: true }];
+}
+
 /** A gateway with its address; a name is looked up now, as `wg` does. */
-async function gatewayOf(
-  config: TunnelConfig,
-  index: number,
-): Promise<{ key: Uint8Array; endpoint: { host: string; port: number } }> {
+async function gatewayOf(config: TunnelConfig, index: number): Promise<Gateway> {
   const gateway = config.gateways[index];
   if (gateway === undefined)
     throw new PlainError('no-gateway', 'this location has no gateway yet: ask your administrator');

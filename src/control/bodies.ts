@@ -69,22 +69,31 @@ export interface EnrolledLocation {
   readonly config: TunnelConfig;
 }
 
-export type EnrolAnswer = { device: string; user: string; locations: EnrolledLocation[] };
+const enrolledLocations: Shape<readonly EnrolledLocation[]> = list(
+  object({
+    id,
+    name: label,
+    mfa: literal('internal'),
+    methods: list(id, 16),
+    proofKey: key32,
+    kem: literal('xwing', 'x25519-allowed'),
+    config: tunnelConfig,
+  }),
+  256,
+);
+
+/** As `configFields`. */
+export function locationFields(location: EnrolledLocation): unknown[] {
+  const { id: at, name, mfa, methods, proofKey, kem, config, ...rest } = location;
+  rest satisfies Record<string, never>; // a new field has to come under the MAC
+  return [at, name, mfa, methods, proofKey, kem, configFields(config)];
+}
+
+export type EnrolAnswer = { device: string; user: string; locations: readonly EnrolledLocation[] };
 export const enrolAnswer: Shape<EnrolAnswer> = object({
   device: id,
   user: label,
-  locations: list(
-    object({
-      id,
-      name: label,
-      mfa: literal('internal'),
-      methods: list(id, 16),
-      proofKey: key32,
-      kem: literal('xwing', 'x25519-allowed'),
-      config: tunnelConfig,
-    }),
-    256,
-  ),
+  locations: enrolledLocations,
 });
 
 /** What Core sends: the answer and its MAC (enrolment.ts). */
@@ -167,6 +176,8 @@ export type StepAnswer =
       /** `loginDigest(nonce, login)`; recompute it rather than believing it. */
       login: string;
       config: TunnelConfig;
+      /** Where the user may log in now: more or fewer than at enrolment. */
+      locations: readonly EnrolledLocation[];
       session: SessionInfo;
       /** For `GET /api/v1/session` as `Authorization: Bearer …`. It can watch the session, nothing else. */
       token: string;
@@ -179,6 +190,7 @@ const stepGranted = object({
   granted: sealedText,
   login: key32,
   config: tunnelConfig,
+  locations: enrolledLocations,
   session: sessionInfo,
   token: sessionToken,
   proof: key32,

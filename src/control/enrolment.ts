@@ -5,7 +5,7 @@
 import { createHmac, hkdfSync } from 'node:crypto';
 import { equalBytes, fromBase64, toBase64 } from '../util/bytes.ts';
 import type { EnrolAnswer, EnrolRequest } from './bodies.ts';
-import { configFields } from './bodies.ts';
+import { locationFields } from './bodies.ts';
 
 export interface EnrolSecret {
   /** Base64 of 32 bytes. Says which token is meant, and nothing about the key. */
@@ -27,16 +27,7 @@ export function requestProof(key: Uint8Array, request: Omit<EnrolRequest, 'proof
 /** Core's MAC over the whole answer, which is for this device key only. */
 export function answerProof(key: Uint8Array, devicePublicKey: string, answer: EnrolAnswer): string {
   const { device, user, locations } = answer;
-  return mac(key, [
-    'answer',
-    devicePublicKey,
-    device,
-    user,
-    locations.map(({ id, name, mfa, methods, proofKey, kem, config, ...rest }) => {
-      rest satisfies Record<string, never>; // a new field has to come under the MAC
-      return [id, name, mfa, methods, proofKey, kem, configFields(config)];
-    }),
-  ]);
+  return mac(key, ['answer', devicePublicKey, device, user, locations.map(locationFields)]);
 }
 
 /** Constant time in the proof. */

@@ -6,7 +6,7 @@
 
 import { createHmac, hkdfSync } from 'node:crypto';
 import { equalBytes, fromBase64, toBase64, wipe } from '../util/bytes.ts';
-import { configFields } from './bodies.ts';
+import { configFields, locationFields } from './bodies.ts';
 import type { Granted } from './bodies.ts';
 import { sharedSecret } from './keys.ts';
 
@@ -59,10 +59,11 @@ export function grantedRequest(
   loginDigest: string,
   granted: Omit<Granted, 'proof'>,
 ): ProofRequest {
-  const { granted: sealed, config, session, token } = granted;
+  const { granted: sealed, config, locations, session, token } = granted;
   const { id, location, expiresAt, now, stale, idle, claim, ...rest } = session;
   rest satisfies Record<string, never>; // a new field has to come under the MAC
-  const details = [sealed, JSON.stringify([configFields(config), id, expiresAt, stale, idle, claim, token])];
+  const rights = [configFields(config), locations.map(locationFields)];
+  const details = [sealed, JSON.stringify([rights, id, expiresAt, stale, idle, claim, token])];
   return { location, device, time: now, nonce: loginDigest, details };
 }
 

@@ -10,7 +10,7 @@ import type { LoginStep, SessionEvent, SessionRequest, StepAnswer } from '../con
 import type { ErrorBody } from '../control/words.ts';
 import { check, read } from '../control/validate.ts';
 import type { Shape } from '../control/validate.ts';
-import { enrolDevice, tunnelConfig } from './enrol.ts';
+import { enrolDevice, locationsFor, tunnelConfig } from './enrol.ts';
 import type { EnrolRefusal } from './enrol.ts';
 import type { Flow, FlowAnswer, Subject } from './flow.ts';
 import { hashToken } from './ids.ts';
@@ -218,14 +218,13 @@ export class Api {
 
   #granted({ authorised, location }: Extract<FlowAnswer, { say: 'granted' }>): ApiReply {
     const { session, granted, loginDigest, token } = authorised;
-    const config = tunnelConfig(
-      this.#o.store,
-      location,
-      session.device,
-      new Set(this.#o.sessions.hub.connected()),
-    );
-    if (config === null) return enrolFailure('network-full');
-    const body = { granted, login: loginDigest, config, session: this.#o.sessions.info(session), token };
+    const { store, sessions } = this.#o;
+    const connected = new Set(sessions.hub.connected());
+    const config = tunnelConfig(store, location, session.device, connected);
+    const user = store.people.user(session.user);
+    const locations = user && locationsFor(store, user, session.device, connected);
+    if (config === null || !locations) return enrolFailure('network-full');
+    const body = { granted, login: loginDigest, config, locations, session: sessions.info(session), token };
     const proof = this.#o.flow.vouch(session, grantedRequest(session.deviceKey, loginDigest, body));
     return success({ ...body, proof } satisfies StepAnswer);
   }

@@ -9,7 +9,7 @@ import { formatPrefix } from '../util/inet.ts';
 import { hashToken, newId } from './ids.ts';
 import type { Random } from './ids.ts';
 import { agentConfig, hostAddresses, mayUse, networksOf, stepsOf } from './policy.ts';
-import type { Device, User } from './store/people.ts';
+import type { User } from './store/people.ts';
 import type { Location } from './store/places.ts';
 import type { Store } from './store/store.ts';
 
@@ -37,7 +37,8 @@ export function enrolDevice(
     if (store.people.deviceCount >= devicesMax) throw new Refused('network-full');
     const id = newId('d', random);
     store.people.addDevice(id, user.id, request.name, request.devicePublicKey, now);
-    const locations = locationsFor(store, user, store.people.device(id)!, connected);
+    const locations = locationsFor(store, user, id, connected);
+    if (locations === null) throw new Refused('network-full');
     store.audit.append(now, { what: 'device.enrolled', who: user.name, device: request.name, from: source });
     const enrolled = { device: id, user: user.name, locations };
     return { enrolled, proof: answerProof(token.key, request.devicePublicKey, enrolled) };
@@ -112,18 +113,18 @@ function checkKey(store: Store, publicKey: string): void {
     throw new Refused('key-taken');
 }
 
-/** Every location the user may use, with an address in each. */
-function locationsFor(
+/** Every location the user may use, with an address in each; null when one has none left. */
+export function locationsFor(
   store: Store,
   user: User,
-  device: Device,
+  device: string,
   connected: ReadonlySet<string>,
-): EnrolledLocation[] {
+): EnrolledLocation[] | null {
   const result: EnrolledLocation[] = [];
   for (const location of store.places.locations()) {
     if (!mayUse(location.settings, user.groups)) continue;
-    const config = tunnelConfig(store, location, device.id, connected);
-    if (config === null) throw new Refused('network-full');
+    const config = tunnelConfig(store, location, device, connected);
+    if (config === null) return null;
     result.push({
       id: location.id,
       name: location.name,

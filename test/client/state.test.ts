@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { Store, chooseLocation, stateDir, withConfig } from '../../src/client/state.ts';
+import { Store, chooseLocation, stateDir, withLocations } from '../../src/client/state.ts';
 import { clientState, location } from '../fixtures/client.ts';
 
 t.test('saved state is private and comes back the same', t => {
@@ -63,13 +63,12 @@ t.test('locations are found by name or id; the only one needs no name', t => {
   t.end();
 });
 
-t.test('a newer configuration touches its own location only', t => {
-  const two = clientState([location(), location({ id: 'loc-2', name: 'Lab' })]);
-  const next = withConfig(two, 'loc-2', { ...location().config, mtu: 1280 });
-  t.strictSame(
-    next.enrolled.locations.map(each => each.config.mtu),
-    [1420, 1280],
-  );
+t.test('the locations of the latest login are those there are', t => {
+  const one = clientState([location()]);
+  const lab = location({ id: 'loc-2', name: 'Lab' });
+  const next = withLocations(one, [lab]);
+  t.strictSame(next.enrolled, { ...one.enrolled, locations: [lab] });
+  t.equal(next.privateKey, one.privateKey);
   t.end();
 });
 

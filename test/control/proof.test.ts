@@ -1,4 +1,5 @@
 import t from 'tap';
+import type { EnrolledLocation } from '../../src/control/bodies.ts';
 import { generateX25519KeyPair } from '../../src/control/keys.ts';
 import { grantedRequest, makeProof, proofKey, verifyProof } from '../../src/control/proof.ts';
 import type { ProofRequest } from '../../src/control/proof.ts';
@@ -46,8 +47,13 @@ t.test('Core vouches for every field of a granted login', t => {
       keepalive: 25,
       gateways: [{ publicKey: 'AA', endpoint: 'gate.example:51820' }],
     },
+    locations: [] as readonly EnrolledLocation[],
     session: { id: 's', location: 'l', expiresAt: 3, now: 2, stale: 180, idle: 0, claim: 60 },
     token: 'sps_x',
+  };
+  const enrolled = {
+    ...{ id: 'l', name: 'Office', mfa: 'internal' as const, methods: ['totp'] },
+    ...{ proofKey: 'AA', kem: 'xwing' as const },
   };
   const proof = makeProof(key, 'granted', grantedRequest('AA', 'BB', granted));
   const holds = (change: Partial<typeof granted>, login = 'BB', who = 'AA'): boolean =>
@@ -57,6 +63,7 @@ t.test('Core vouches for every field of a granted login', t => {
   t.notOk(holds({}, 'BB', 'AB'));
   t.notOk(holds({ granted: 'xwing.a.c' }));
   t.notOk(holds({ token: 'sps_y' }));
+  t.notOk(holds({ locations: [{ ...enrolled, config: granted.config }] }));
   for (const [name, value] of Object.entries(granted.session)) {
     const other = typeof value === 'number' ? value + 1 : `${value}x`;
     t.notOk(holds({ session: { ...granted.session, [name]: other } }), `session.${name}`);

@@ -10,6 +10,7 @@ t.test('every option has its place', async t => {
   t.same(from(['--network=10.0.0.0/24']), { network: '10.0.0.0/24' });
   const all = [
     '--network=10.0.0.0/24',
+    '--network6=fd00::/64',
     '--endpoint=g:1',
     '--allowed-ips=10.0.0.0/8,fd00::/8',
     '--dns=10.0.0.1',
@@ -33,6 +34,7 @@ t.test('every option has its place', async t => {
   all.push('--ack=all', '--demo-stale-after=10');
   t.same(from(all), {
     network: '10.0.0.0/24',
+    network6: 'fd00::/64',
     endpoint: 'g:1',
     allowedIps: ['10.0.0.0/8', 'fd00::/8'],
     dns: ['10.0.0.1'],
