@@ -56,8 +56,8 @@ export class Tunnel {
   #psk: Uint8Array | null = null;
 
   /**
-   * Brings the interface up with its peer, without a session; a location that has no gateway yet may have one at the login.
-   * Closes the data plane when it cannot.
+   * Brings the interface up with its peer, without a session. A location that has no gateway yet, or one whose name is not found just
+   * now (at boot), may have one at the login. Closes the data plane when it cannot.
    */
   static async open(
     ifname: string,
@@ -67,7 +67,7 @@ export class Tunnel {
     network: Network,
   ): Promise<Tunnel> {
     try {
-      const gateway = config.gateways.length === 0 ? null : await gatewayOf(config, 0);
+      const gateway = await gatewayOf(config, 0).catch(() => null);
       const tunnel = new Tunnel(ifname, config, gateway, dataplane, network);
       const fwmark = network.mark(config);
       await tunnel.#configure({ privateKey, fwmark, replacePeers: true, peers: tunnel.#peers() });
