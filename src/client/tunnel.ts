@@ -118,13 +118,15 @@ export class Tunnel {
     else await this.#configure({ fwmark, peers: [...without(old), ...this.#peers()] });
   }
 
-  /** On to the location's next gateway with the same PSK, for each was given a grant. False when there is no other. */
+  /** On to the location's next gateway with the same PSK, for each was given a grant. False when there is no other to try. */
   async next(): Promise<boolean> {
     const { gateways } = this.#config;
     if (this.#psk === null || gateways.length < 2) return false;
     this.#turn = (this.#turn + 1) % gateways.length;
+    const gateway = await gatewayOf(this.#config, this.#turn).catch(() => null);
+    if (gateway === null) return false; // its name is not found; the next turn is another's
     const old = this.#gateway;
-    this.#gateway = await gatewayOf(this.#config, this.#turn);
+    this.#gateway = gateway;
     this.#hold();
     await this.#configure({ peers: [...without(old), ...this.#peers()] });
     return true;
