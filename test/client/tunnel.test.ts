@@ -129,6 +129,15 @@ t.test(
       { publicKey: gatewayKeys.publicKey },
     ]);
     await tunnel.next();
+    const lost = { ...other, endpoint: 'gate.invalid:1' };
+    await tunnel.begin(new Uint8Array(32).fill(3), {
+      ...config,
+      gateways: [...config.gateways, lost, other],
+    });
+    const changes = plane.changes.length;
+    t.notOk(await tunnel.next(), 'nobody knows its name');
+    t.equal(plane.changes.length, changes);
+    t.ok(await tunnel.next());
     await tunnel.end();
     t.match(plane.changes.at(-1)!.peers[0], { publicKey: Buffer.alloc(32, 9), remove: true });
   },
