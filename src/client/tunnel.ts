@@ -99,12 +99,12 @@ export class Tunnel {
    * Of a tunnel to everywhere `aside` stays out.
    */
   async begin(psk: Uint8Array, config: TunnelConfig, aside: readonly string[] = []): Promise<void> {
-    const gateway = await gatewayOf(config, 0).catch((error: unknown) => {
+    const { gateway, turn } = await firstFound(config).catch((error: unknown) => {
       wipe(psk);
       throw error;
     });
     const old = this.#gateway;
-    this.#turn = 0;
+    this.#turn = turn;
     const carriesOn = this.#psk !== null && old !== null && equalBytes(old.key, gateway.key);
     this.#forgetPsk();
     this.#psk = psk;
@@ -216,6 +216,19 @@ export class Tunnel {
 
 function without(gateway: Gateway | null): PeerChangeMsg[] {
   return gateway === null ? [] : [{ publicKey: gateway.key, remove: true }];
+}
+
+/** The first gateway that has an address; throws what was wrong with the first of all. */
+async function firstFound(config: TunnelConfig): Promise<{ gateway: Gateway; turn: number }> {
+  let problem: unknown;
+  for (let turn = 0; turn < Math.max(1, config.gateways.length); turn++) {
+    try {
+      return { gateway: await gatewayOf(config, turn), turn };
+    } catch (error) {
+      problem ??= error;
+    }
+  }
+  throw problem;
 }
 
 /** A gateway with its address; a name is looked up now, as `wg` does. */

@@ -138,6 +138,12 @@ t.test(
     t.notOk(await tunnel.next(), 'nobody knows its name');
     t.equal(plane.changes.length, changes);
     t.ok(await tunnel.next());
+    await tunnel.begin(new Uint8Array(32).fill(4), { ...config, gateways: [lost, other] });
+    t.match(
+      plane.changes.at(-1)!.peers.at(-1),
+      { endpoint: { host: '2001:db8::1' } },
+      'nor does a login hang on one',
+    );
     await tunnel.end();
     t.match(plane.changes.at(-1)!.peers[0], { publicKey: Buffer.alloc(32, 9), remove: true });
   },
