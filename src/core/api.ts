@@ -222,8 +222,8 @@ export class Api {
     const connected = new Set(sessions.hub.connected());
     const config = tunnelConfig(store, location, session.device, connected);
     const user = store.people.user(session.user);
-    const locations = user && locationsFor(store, user, session.device, connected);
-    if (config === null || !locations) return enrolFailure('network-full');
+    if (config === null || user === undefined) return enrolFailure('network-full');
+    const locations = locationsFor(store, user, session.device, connected);
     const body = { granted, login: loginDigest, config, locations, session: sessions.info(session), token };
     const proof = this.#o.flow.vouch(session, grantedRequest(session.deviceKey, loginDigest, body));
     return success({ ...body, proof } satisfies StepAnswer);

@@ -38,7 +38,7 @@ export function enrolDevice(
     const id = newId('d', random);
     store.people.addDevice(id, user.id, request.name, request.devicePublicKey, now);
     const locations = locationsFor(store, user, id, connected);
-    if (locations === null) throw new Refused('network-full');
+    if (locations.length < permitted(store, user).length) throw new Refused('network-full');
     store.audit.append(now, { what: 'device.enrolled', who: user.name, device: request.name, from: source });
     const enrolled = { device: id, user: user.name, locations };
     return { enrolled, proof: answerProof(token.key, request.devicePublicKey, enrolled) };
@@ -113,18 +113,21 @@ function checkKey(store: Store, publicKey: string): void {
     throw new Refused('key-taken');
 }
 
-/** Every location the user may use, with an address in each; null when one has none left. */
+function permitted(store: Store, user: User): Location[] {
+  return store.places.locations().filter(({ settings }) => mayUse(settings, user.groups));
+}
+
+/** Every location the user may use, with an address in each; not those that have none left. */
 export function locationsFor(
   store: Store,
   user: User,
   device: string,
   connected: ReadonlySet<string>,
-): EnrolledLocation[] | null {
+): EnrolledLocation[] {
   const result: EnrolledLocation[] = [];
-  for (const location of store.places.locations()) {
-    if (!mayUse(location.settings, user.groups)) continue;
+  for (const location of permitted(store, user)) {
     const config = tunnelConfig(store, location, device, connected);
-    if (config === null) return null;
+    if (config === null) continue;
     result.push({
       id: location.id,
       name: location.name,

@@ -5,7 +5,7 @@ import { enrolReply } from '../../src/control/bodies.ts';
 import { answerProof, enrolSecret, requestProof } from '../../src/control/enrolment.ts';
 import { generateKemKeyPair } from '../../src/control/seal.ts';
 import { check } from '../../src/control/validate.ts';
-import { enrolAgent, enrolDevice, tunnelConfig } from '../../src/core/enrol.ts';
+import { enrolAgent, enrolDevice, locationsFor, tunnelConfig } from '../../src/core/enrol.ts';
 import { toBase64 } from '../../src/util/bytes.ts';
 import { Desk } from '../fixtures/memorystore.ts';
 
@@ -69,6 +69,13 @@ t.test('a device gets every location its user may use', async t => {
   );
   t.match(enrol(), { ok: false, code: 'network-full' }, 'the lab has room for one');
   t.equal(desk.store.people.devices().length, 1, 'and nothing is half done');
+  const user = desk.store.people.userNamed('ada')!;
+  const second = desk.device(user.id, 'phone');
+  t.same(
+    locationsFor(desk.store, user, second.id, new Set()).map(location => location.name),
+    ['office'],
+    'a login is told where there is room: it must not fail for another place',
+  );
   desk.admin('user', 'disable', 'ada');
   t.match(enrol(), { ok: false, code: 'bad-token' });
 });
