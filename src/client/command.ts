@@ -182,7 +182,7 @@ async function login({ values, location, store }: Given): Promise<Shown> {
     tries: isAsking ? 3 : 1,
     ask: answers,
     install: async (psk, answer) => {
-      const own = { ...answer, locations: [] };
+      const { locations: _, ...own } = answer;
       const reply = await ask(store.socketFile(place), { op: 'begin', psk: toBase64(psk), granted: own });
       if (reply === null)
         throw new PlainError(
@@ -193,7 +193,7 @@ async function login({ values, location, store }: Given): Promise<Shown> {
       return reply.handshake === true;
     },
   });
-  store.save(withLocations(state, granted.locations));
+  if (granted.locations !== undefined) store.save(withLocations(state, granted.locations));
   const { id, expiresAt, now } = granted.session;
   const hours = ((expiresAt - now) / 3_600_000).toFixed(1);
   return {

@@ -176,8 +176,8 @@ export type StepAnswer =
       /** `loginDigest(nonce, login)`; recompute it rather than believing it. */
       login: string;
       config: TunnelConfig;
-      /** Where the user may log in now: more or fewer than at enrolment. */
-      locations: readonly EnrolledLocation[];
+      /** Where the user may log in now: more or fewer than at enrolment. Absent when they are too many for one answer. */
+      locations?: readonly EnrolledLocation[];
       session: SessionInfo;
       /** For `GET /api/v1/session` as `Authorization: Bearer …`. It can watch the session, nothing else. */
       token: string;
@@ -190,7 +190,7 @@ const stepGranted = object({
   granted: sealedText,
   login: key32,
   config: tunnelConfig,
-  locations: enrolledLocations,
+  locations: optional(enrolledLocations),
   session: sessionInfo,
   token: sessionToken,
   proof: key32,

@@ -62,7 +62,7 @@ export function grantedRequest(
   const { granted: sealed, config, locations, session, token } = granted;
   const { id, location, expiresAt, now, stale, idle, claim, ...rest } = session;
   rest satisfies Record<string, never>; // a new field has to come under the MAC
-  const rights = [configFields(config), locations.map(locationFields)];
+  const rights = [configFields(config), locations?.map(locationFields) ?? null];
   const details = [sealed, JSON.stringify([rights, id, expiresAt, stale, idle, claim, token])];
   return { location, device, time: now, nonce: loginDigest, details };
 }

@@ -44,6 +44,8 @@ export interface ApiOptions {
   readonly holdUntil?: (startedAt: number, ms: number) => Promise<void>;
 }
 
+/** Some forty of them: the rest of an answer has to fit the relay's frame as well. */
+const locationsMaxBytes = 30_000;
 /** Longer than any start takes, shorter than anybody minds. */
 const uniformMs = 150;
 
@@ -224,7 +226,9 @@ export class Api {
     const user = store.people.user(session.user);
     if (config === null || user === undefined) return enrolFailure('network-full');
     const locations = locationsFor(store, user, session.device, connected);
-    const body = { granted, login: loginDigest, config, locations, session: sessions.info(session), token };
+    const fits = JSON.stringify(locations).length <= locationsMaxBytes;
+    const known = { granted, login: loginDigest, config, session: sessions.info(session), token };
+    const body = { ...known, ...(fits && { locations }) };
     const proof = this.#o.flow.vouch(session, grantedRequest(session.deviceKey, loginDigest, body));
     return success({ ...body, proof } satisfies StepAnswer);
   }

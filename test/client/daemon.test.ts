@@ -17,7 +17,6 @@ const granted = {
   granted: `xwing.${'A'.repeat(1494)}.${'A'.repeat(64)}`,
   login: Buffer.alloc(32, 1).toString('base64'),
   config: location().config,
-  locations: [],
   session: info(),
   token: `sps_${'t'.repeat(32)}`,
   proof: Buffer.alloc(32, 2).toString('base64'),

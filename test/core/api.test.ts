@@ -273,3 +273,38 @@ t.test('bad requests and our own faults', async t => {
   const broken = await post(paths.step, '{"login":"l_x","method":"totp","response":"1"}');
   t.match(broken, { status: 500, body: /"internal"/ });
 });
+
+t.test(
+  'a granted login tells where else the user may log in, unless they are too many for one answer',
+  async t => {
+    const s = await scene();
+    s.desk.admin('location', 'add', 'lab', '--network', '10.78.0.0/24');
+    s.desk.admin('location', 'add', 'vault', '--network', '10.79.0.0/24', '--groups', 'ops');
+    const granted = async () => {
+      await s.client.start();
+      s.desk.now += 30_000;
+      const { value, text } = await s.client.step('totp', s.code());
+      if (value === null || !('granted' in value)) throw new Error(text);
+      t.ok(s.client.isFromCore(value), "under Core's MAC");
+      return { value, text };
+    };
+    t.same(
+      (await granted()).value.locations?.map(location => location.name),
+      ['lab', 'office'],
+    );
+    const many = Array.from({ length: 60 }, (_, i) => `192.168.${i}.0/24`).join(',');
+    for (let i = 0; i < 40; i++)
+      s.desk.admin(
+        'location',
+        'add',
+        `place-${i}`,
+        '--network',
+        `10.${100 + i}.0.0/24`,
+        '--allowed-ips',
+        many,
+      );
+    const { value, text } = await granted();
+    t.notOk('locations' in value);
+    t.ok(text.length < 10_000);
+  },
+);
