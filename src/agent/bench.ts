@@ -117,11 +117,11 @@ function rate(ms: number, act: () => number): number {
   const start = performance.now();
   for (;;) {
     const at = performance.now() - start;
+    if (from > 0 && at > ms) return Math.round((counted * 1000) / (at - from));
     if (from === 0 && at > ms / 10) {
       from = at;
       counted = 0;
     }
-    if (at > ms) return Math.round((counted * 1000) / (at - from));
     for (let i = 0; i < perRound; i++) counted += act();
   }
 }
