@@ -102,8 +102,11 @@ t.test(
       response.write('data: 1\n\n');
     });
     const signal = new AbortController().signal;
-    const api = new Api(base, { timeoutMs: 50, silentAfterMs: 100 });
-    await t.rejects(api.events('/never', 'good', signal), { code: 'proxy-unreachable', message: /0\.05 s/ });
+    const api = new Api(base, { silentAfterMs: 100 });
+    await t.rejects(new Api(base, { timeoutMs: 50 }).events('/never', 'good', signal), {
+      code: 'proxy-unreachable',
+      message: /0\.05 s/,
+    });
     const heard: string[] = [];
     await t.rejects(async () => {
       for await (const part of await api.events('/s', 'good', signal))

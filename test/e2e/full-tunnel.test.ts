@@ -43,12 +43,12 @@ t.test('the way to everywhere', { skip }, async t => {
     'the Proxy, so that its word comes through whatever happens',
   );
   t.ok(await answers(), 'through the tunnel');
-  await until('news from Core', 5000, async () => (await stage.clientStatus()).session.following);
+  await until('news from Core', 10_000, async () => (await stage.clientStatus()).session.following);
 
   await stage.revoke(first);
   await until(
     'the client to hear of it',
-    3000,
+    10_000,
     async () => (await stage.clientStatus()).session.phase === 'ended',
   );
   t.equal(await way(address.far), 'tunnel', 'ended unasked: nothing goes past the tunnel');
