@@ -46,9 +46,9 @@ export class Tunnel {
   readonly #dataplane: Dataplane;
   readonly #network: Network;
   #config: TunnelConfig;
-  /** Null while the location has none. */
-  #gateway: Gateway | null;
-  /** Which of the location's gateways it is. */
+  /** Those with an address; all looked up before a tunnel to everywhere stands in the way of the next look. */
+  #found: readonly Gateway[];
+  /** Which of them it is. */
   #turn = 0;
   /** Addresses that stay out of a tunnel to everywhere. */
   #aside: readonly string[] = [];
@@ -67,8 +67,8 @@ export class Tunnel {
     network: Network,
   ): Promise<Tunnel> {
     try {
-      const gateway = await gatewayOf(config, 0).catch(() => null);
-      const tunnel = new Tunnel(ifname, config, gateway, dataplane, network);
+      const found = await findGateways(config).catch(() => []);
+      const tunnel = new Tunnel(ifname, config, found, dataplane, network);
       const fwmark = network.mark(config);
       await tunnel.#configure({ privateKey, fwmark, replacePeers: true, peers: tunnel.#peers() });
       await network.configure(config);
@@ -83,13 +83,13 @@ export class Tunnel {
   private constructor(
     ifname: string,
     config: TunnelConfig,
-    gateway: Gateway | null,
+    found: readonly Gateway[],
     dataplane: Dataplane,
     network: Network,
   ) {
     this.ifname = ifname;
     this.#config = config;
-    this.#gateway = gateway;
+    this.#found = found;
     this.#dataplane = dataplane;
     this.#network = network;
   }
@@ -99,17 +99,17 @@ export class Tunnel {
    * Of a tunnel to everywhere `aside` stays out.
    */
   async begin(psk: Uint8Array, config: TunnelConfig, aside: readonly string[] = []): Promise<void> {
-    const { gateway, turn } = await firstFound(config).catch((error: unknown) => {
+    const found = await findGateways(config).catch((error: unknown) => {
       wipe(psk);
       throw error;
     });
     const old = this.#gateway;
-    this.#turn = turn;
-    const carriesOn = this.#psk !== null && old !== null && equalBytes(old.key, gateway.key);
+    const carriesOn = this.#psk !== null && old !== undefined && equalBytes(old.key, found[0]!.key);
     this.#forgetPsk();
     this.#psk = psk;
     this.#config = config;
-    this.#gateway = gateway;
+    this.#found = found;
+    this.#turn = 0;
     await this.#network.configure(config); // an administrator may have changed it since the last login
     this.#aside = aside;
     this.#hold();
@@ -118,15 +118,11 @@ export class Tunnel {
     else await this.#configure({ fwmark, peers: [...without(old), ...this.#peers()] });
   }
 
-  /** On to the location's next gateway with the same PSK, for each was given a grant. False when there is no other to try. */
+  /** On to the location's next gateway with the same PSK, for each was given a grant. False when there is no other. */
   async next(): Promise<boolean> {
-    const { gateways } = this.#config;
-    if (this.#psk === null || gateways.length < 2) return false;
-    this.#turn = (this.#turn + 1) % gateways.length;
-    const gateway = await gatewayOf(this.#config, this.#turn).catch(() => null);
-    if (gateway === null) return false; // its name is not found; the next turn is another's
+    if (this.#psk === null || this.#found.length < 2) return false;
     const old = this.#gateway;
-    this.#gateway = gateway;
+    this.#turn = (this.#turn + 1) % this.#found.length;
     this.#hold();
     await this.#configure({ peers: [...without(old), ...this.#peers()] });
     return true;
@@ -177,6 +173,11 @@ export class Tunnel {
     this.#psk = null;
   }
 
+  /** None while the location has none. */
+  get #gateway(): Gateway | undefined {
+    return this.#found[this.#turn];
+  }
+
   #hold(): void {
     const { host, port } = this.#gateway!.endpoint;
     this.#network.hold([...this.#aside.map(address => ({ host: address })), { host, udpPort: port }]);
@@ -190,7 +191,7 @@ export class Tunnel {
   // Keepalive on a fresh peer makes WireGuard shake hands at once, so a login is claimed without waiting for traffic.
   // Without a session there is nobody to keep awake: only real packets may knock.
   #peers(more: Pick<PeerChangeMsg, 'handshake'> = {}): PeerChangeMsg[] {
-    if (this.#gateway === null) return [];
+    if (this.#gateway === undefined) return [];
     const peer: PeerChangeMsg = {
       publicKey: this.#gateway.key,
       endpoint: this.#gateway.endpoint,
@@ -214,32 +215,26 @@ export class Tunnel {
   }
 }
 
-function without(gateway: Gateway | null): PeerChangeMsg[] {
-  return gateway === null ? [] : [{ publicKey: gateway.key, remove: true }];
+function without(gateway: Gateway | undefined): PeerChangeMsg[] {
+  return gateway === undefined ? [] : [{ publicKey: gateway.key, remove: true }];
 }
 
-/** The first gateway that has an address; throws what was wrong with the first of all. */
-async function firstFound(config: TunnelConfig): Promise<{ gateway: Gateway; turn: number }> {
-  let problem: unknown;
-  for (let turn = 0; turn < Math.max(1, config.gateways.length); turn++) {
-    try {
-      return { gateway: await gatewayOf(config, turn), turn };
-    } catch (error) {
-      problem ??= error;
-    }
-  }
-  throw problem;
-}
-
-/** A gateway with its address; a name is looked up now, as `wg` does. */
-async function gatewayOf(config: TunnelConfig, index: number): Promise<Gateway> {
-  const gateway = config.gateways[index];
-  if (gateway === undefined)
+/** The gateways whose addresses are known, in the location's order; throws what is wrong with the first when none is. */
+async function findGateways({ gateways }: TunnelConfig): Promise<Gateway[]> {
+  if (gateways.length === 0)
     throw new PlainError('no-gateway', 'this location has no gateway yet: ask your administrator');
-  const colon = gateway.endpoint.lastIndexOf(':');
-  const name = gateway.endpoint.slice(0, colon).replace(/^\[|\]$/g, '');
-  const port = Number(gateway.endpoint.slice(colon + 1));
-  const key = bytesOf(gateway.publicKey);
+  const results = await Promise.allSettled(gateways.map(locate));
+  const found = results.flatMap(result => (result.status === 'fulfilled' ? [result.value] : []));
+  if (found.length === 0) throw (results[0] as PromiseRejectedResult).reason;
+  return found;
+}
+
+/** A name is looked up now, as `wg` does. */
+async function locate({ publicKey, endpoint }: TunnelConfig['gateways'][number]): Promise<Gateway> {
+  const colon = endpoint.lastIndexOf(':');
+  const name = endpoint.slice(0, colon).replace(/^\[|\]$/g, '');
+  const port = Number(endpoint.slice(colon + 1));
+  const key = bytesOf(publicKey);
   if (isIP(name) !== 0) return { key, endpoint: { host: name, port } };
   try {
     return { key, endpoint: { host: (await lookup(name)).address, port } };
