@@ -5,23 +5,17 @@ import t from 'tap';
 import { Counters } from '../../src/agent/counters.ts';
 import type { LoopParts } from '../../src/agent/loop.ts';
 import { DataplaneOutbox } from '../../src/agent/outbox.ts';
+import { makeParts } from '../../src/agent/parts.ts';
 import { portableProviders } from '../../src/agent/portable.ts';
 import { Rehearsal, turns } from '../../src/agent/rehearsal.ts';
 import { Sockets } from '../../src/agent/sockets.ts';
-import { SendBatch } from '../../src/datapath/batch.ts';
-import { createChecksum } from '../../src/datapath/checksum.ts';
-import { Coalescer } from '../../src/datapath/coalesce.ts';
-import { Segmenter } from '../../src/datapath/segment.ts';
-import { Unreachable } from '../../src/datapath/unreachable.ts';
 import { chooseCrypto } from '../../src/platform/crypto.ts';
 import { loadFfi } from '../../src/platform/ffi/ffi.ts';
 import { Libc } from '../../src/platform/libc.ts';
 import { Poller } from '../../src/platform/poll.ts';
 import { Tun } from '../../src/platform/tun.ts';
-import { ReceiveSlot } from '../../src/platform/udp.ts';
 import { Arena } from '../../src/util/arena.ts';
 import { Device, type DeviceOptions } from '../../src/wireguard/device.ts';
-import { Endpoint } from '../../src/wireguard/endpoint.ts';
 import { FaultyFfi } from '../fixtures/faultyffi.ts';
 
 const ffi = new FaultyFfi(await loadFfi());
@@ -40,19 +34,13 @@ function stage(vnetHeader: boolean, offload = true): { parts: LoopParts; open: (
     random: out => void globalThis.crypto.getRandomValues(out),
     wallMs: () => Date.now(),
   };
-  const checksum = createChecksum(memory, arena);
   const sockets = new Sockets(libc, new Poller(libc), true);
   const counters = new Counters();
   const parts: LoopParts = {
-    arena,
+    ...makeParts(libc, memory, 1420),
     device: new Device(options),
     tun,
     sockets,
-    slot: new ReceiveSlot(libc, new Endpoint()),
-    batch: new SendBatch(arena),
-    segmenter: new Segmenter(arena, checksum, 1420),
-    coalescer: new Coalescer(arena, checksum, { base: libc.base, pointerBytes: ffi.pointerBytes }),
-    unreachable: new Unreachable(arena, checksum),
     counters,
     out: new DataplaneOutbox(sockets, counters),
   };
