@@ -153,7 +153,7 @@ const bundle = (input, file, budget, isSmall) => ({
     generatedCode: { preset: 'es2015', symbols: false },
     chunkFileNames: '[name]',
     entryFileNames: '[name]',
-    // The bench is made of the worker's parts: a room of its own would need a third one for what the two share, 1 KB of doors.
+    // The bench is made of the worker's parts: a room of its own would need a third one for what the two share, 3 KB.
     manualChunks: id => (/\/agent\/(bench|dataplane)\.ts$/.test(id) ? 'dataplane' : null),
   },
   plugins: [

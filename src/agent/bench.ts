@@ -40,7 +40,10 @@ export async function run(
     else if (args[i] === '--seconds' && Number(args[i + 1]) > 0 && Number(args[i + 1]) <= 60)
       seconds = Number(args[++i]);
     else
-      throw usageError('argument', `unexpected '${args[i]}': expected bench [--json] [--seconds 0.1 to 60]`);
+      throw usageError(
+        'argument',
+        `unexpected '${args[i]}': expected bench [--json] [--seconds N], at most 60`,
+      );
   }
   const report = await measure(seconds * 1000);
   const { bitsPerSecond, packetsPerSecond, handshakesPerSecond, crypto, ffi } = report;

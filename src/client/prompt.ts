@@ -50,7 +50,6 @@ type Terminal = { readonly input: NodeJS.ReadableStream; readonly output: NodeJS
 
 const names: Readonly<Record<string, string>> = {
   totp: 'code of your authenticator',
-  email: 'code from the e-mail',
   recovery: 'recovery code',
 };
 
