@@ -180,12 +180,15 @@ export class Api {
       ...(this.#ca === undefined ? {} : { ca: this.#ca }),
     };
     return new Promise((resolve, reject) => {
-      const out = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, options, resolve);
+      const out = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, options, response => {
+        response.on('error', () => undefined); // whoever reads it hears of it; when nobody reads any more it must not end us
+        resolve(response);
+      });
       out.setTimeout(this.#timeoutMs);
       out.on('timeout', () =>
         out.destroy(new Error(`no word within ${(out.socket?.timeout ?? 0) / 1000} s`)),
       );
-      out.once('error', error => {
+      out.on('error', error => {
         reject(
           new PlainError(
             'proxy-unreachable',
