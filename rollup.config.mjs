@@ -23,7 +23,7 @@ const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.
 const builtins = new Set(builtinModules);
 
 /** Largest dist/agent.mjs, in bytes, so that it does not grow unnoticed: routers have little flash. */
-const agentBudget = 300_000;
+const agentBudget = 520_000;
 
 const eraseTypes = {
   name: 'erase-types',
@@ -154,7 +154,7 @@ const bundle = (input, file, budget, isSmall) => ({
     chunkFileNames: '[name]',
     entryFileNames: '[name]',
     // The bench is made of the worker's parts: a room of its own would need a third one for what the two share, 3 KB.
-    manualChunks: id => (/\/agent\/(bench|dataplane)\.ts$/.test(id) ? 'dataplane' : null),
+    manualChunks: id => (/\/agent\/(bench|dataplane\/worker)\.ts$/.test(id) ? 'dataplane' : null),
   },
   plugins: [
     nodePrefix,

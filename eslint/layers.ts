@@ -22,7 +22,10 @@ export const table: Readonly<Record<string, Row>> = {
   wireguard: {},
   datapath: { folders: { wireguard: true } },
   platform: { node: true, packages: { koffi: true } },
-  control: { node: true, packages: { ws: ['acceptor.ts', 'connection.ts'], '@noble/*': ['kem.ts'] } },
+  control: {
+    node: true,
+    packages: { ws: ['wire/acceptor.ts', 'wire/connection.ts'], '@noble/*': ['trust/kem.ts'] },
+  },
   forward: { folders: { datapath: true }, node: ['net', 'dgram'] },
   agent: {
     folders: { wireguard: true, datapath: true, platform: true, control: true, forward: true },
@@ -32,8 +35,8 @@ export const table: Readonly<Record<string, Row>> = {
   client: {
     folders: {
       control: true,
-      agent: ['tunnel.ts', 'link.ts', 'keys.ts', 'messages.ts'],
-      platform: ['netlink.ts', 'libc.ts', 'ffi/ffi.ts'], // addresses and routes
+      agent: ['tunnel.ts', 'keys.ts', 'dataplane/client.ts', 'dataplane/commands.ts'],
+      platform: ['net/netlink.ts', 'libc.ts', 'ffi/ffi.ts'], // addresses and routes
     },
     node: true,
     packages: { 'smol-toml': true },
@@ -44,7 +47,11 @@ export const table: Readonly<Record<string, Row>> = {
 };
 
 /** Files that hold a policy and must stay pure although their folder may do IO: no node:, no packages. */
-export const purePolicies: readonly string[] = ['agent/session.ts', 'core/login.ts', 'client/login.ts'];
+export const purePolicies: readonly string[] = [
+  'agent/dataplane/sessionclock.ts',
+  'core/login/login.ts',
+  'client/login.ts',
+];
 
 const builtins = new Set(builtinModules);
 

@@ -7,8 +7,8 @@
 import { cpus, release } from 'node:os';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { run, whyNoLab } from '../test/fixtures/netns.ts';
-import type { Implementation } from '../test/fixtures/tunnels.ts';
+import { run, whyNoLab } from '../test/fixtures/lab/netns.ts';
+import type { Implementation } from '../test/fixtures/lab/tunnels.ts';
 import { Bed, found } from './bench/bed.ts';
 import type { Candidate } from './bench/bed.ts';
 import { flood } from './bench/flood.ts';

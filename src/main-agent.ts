@@ -6,8 +6,8 @@ import { gatewayRoles } from './roles.ts';
 
 const roles = {
   ...gatewayRoles,
-  status: { usage: '[--json]', load: async () => (await import('./agent/status.ts')).run },
+  status: { usage: '[--json]', load: async () => (await import('./agent/health/statuscommand.ts')).run },
 };
 
 if (isMainThread) void dispatch(roles, process.argv.slice(2)).then(status => (process.exitCode = status));
-else void import('./agent/dataplane.ts');
+else void import('./agent/dataplane/worker.ts');

@@ -37,7 +37,7 @@ const roles: Roles = {
     // On a gateway, whose machine is nobody's client, the agent is meant.
     load: async () => {
       const { Store, stateDir } = await import('./client/state.ts');
-      const agent = await import('./agent/status.ts');
+      const agent = await import('./agent/health/statuscommand.ts');
       const isClient = new Store(stateDir(undefined, process.env)).isEnrolled || !agent.isHere();
       return isClient ? clientStatus.load() : agent.run;
     },
@@ -46,4 +46,4 @@ const roles: Roles = {
 };
 
 if (isMainThread) void dispatch(roles, process.argv.slice(2)).then(status => (process.exitCode = status));
-else void import('./agent/dataplane.ts');
+else void import('./agent/dataplane/worker.ts');

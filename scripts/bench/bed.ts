@@ -4,10 +4,10 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { Lab, cpuSeconds, has } from '../../test/fixtures/netns.ts';
-import type { Namespace, Running } from '../../test/fixtures/netns.ts';
-import { agentBundle, connect, plan, sallyport, wireguardGo } from '../../test/fixtures/tunnels.ts';
-import type { Implementation, Tunnel } from '../../test/fixtures/tunnels.ts';
+import { Lab, cpuSeconds, has } from '../../test/fixtures/lab/netns.ts';
+import type { Namespace, Running } from '../../test/fixtures/lab/netns.ts';
+import { agentBundle, connect, plan, sallyport, wireguardGo } from '../../test/fixtures/lab/tunnels.ts';
+import type { Implementation, Tunnel } from '../../test/fixtures/lab/tunnels.ts';
 
 export interface Candidate {
   readonly name: string;

@@ -4,9 +4,9 @@
 
 import type { NativeFunction } from '../../src/platform/ffi/ffi.ts';
 import { AF_INET } from '../../src/platform/constants.ts';
-import { sockaddrIn } from '../../src/platform/layout.ts';
+import { sockaddrIn } from '../../src/platform/net/kernelstructs.ts';
 import type { Libc } from '../../src/platform/libc.ts';
-import { openUdp } from '../../src/platform/udp.ts';
+import { openUdp } from '../../src/platform/net/udp.ts';
 
 /** Datagrams per call; more gain nothing measurable and make longer bursts. */
 export const vectorLength = 64;

@@ -6,9 +6,9 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readFileSync } from 'node:fs';
-import { cpuSeconds, until } from '../../test/fixtures/netns.ts';
-import { plan } from '../../test/fixtures/tunnels.ts';
-import type { Tunnel } from '../../test/fixtures/tunnels.ts';
+import { cpuSeconds, until } from '../../test/fixtures/lab/netns.ts';
+import { plan } from '../../test/fixtures/lab/tunnels.ts';
+import type { Tunnel } from '../../test/fixtures/lab/tunnels.ts';
 import type { Bed } from './bed.ts';
 import { Instrument } from './instrument.ts';
 import { iperf } from './iperf.ts';

@@ -2,9 +2,9 @@
 // counted is complete answers, whatever a responder asks for on the way.
 
 import { createPrivateKey, createPublicKey, randomBytes } from 'node:crypto';
-import { Lab, cpuSeconds } from '../../test/fixtures/netns.ts';
-import { Tunnel, node26, plan, scratch, wg } from '../../test/fixtures/tunnels.ts';
-import type { Implementation } from '../../test/fixtures/tunnels.ts';
+import { Lab, cpuSeconds } from '../../test/fixtures/lab/netns.ts';
+import { Tunnel, node26, plan, scratch, wg } from '../../test/fixtures/lab/tunnels.ts';
+import type { Implementation } from '../../test/fixtures/lab/tunnels.ts';
 import type { Results } from './results.ts';
 
 const program = new URL('initiator.ts', import.meta.url).pathname;

@@ -21,7 +21,7 @@ import type { Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { BLAKE2s } from '@stablelib/blake2s';
-import { xchachaOpen } from '../../src/wireguard/xchacha.ts';
+import { xchachaOpen } from '../../src/wireguard/primitives/xchacha.ts';
 
 const [address = '', port = '', responder = '', seconds = '3', window = '32'] = process.argv.slice(2);
 

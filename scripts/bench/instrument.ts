@@ -1,8 +1,8 @@
 // A measuring program that stays up between measurements, so that its start and its compiling happen before they count:
 // one line on stdin asks, one line of JSON on stdout answers.
 
-import type { Namespace, Running } from '../../test/fixtures/netns.ts';
-import { node26 } from '../../test/fixtures/tunnels.ts';
+import type { Namespace, Running } from '../../test/fixtures/lab/netns.ts';
+import { node26 } from '../../test/fixtures/lab/tunnels.ts';
 
 const patienceMs = 30_000;
 

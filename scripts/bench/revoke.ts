@@ -2,8 +2,8 @@
 // through the tunnel while the gateway forgets the peer; the answer is the time from the command to the last arrival.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { until } from '../../test/fixtures/netns.ts';
-import { node26, wg } from '../../test/fixtures/tunnels.ts';
+import { until } from '../../test/fixtures/lab/netns.ts';
+import { node26, wg } from '../../test/fixtures/lab/tunnels.ts';
 import { Bed } from './bed.ts';
 import type { Candidate } from './bed.ts';
 import type { Results } from './results.ts';

@@ -1,6 +1,6 @@
 // Does a table of many peers slow the traffic of one? TCP with 1, 1,000 and 10,000 peers configured at the gateway.
 
-import { scratch, wg } from '../../test/fixtures/tunnels.ts';
+import { scratch, wg } from '../../test/fixtures/lab/tunnels.ts';
 import { Bed, memory } from './bed.ts';
 import type { Candidate } from './bed.ts';
 import { iperf } from './iperf.ts';

@@ -1,7 +1,7 @@
 // Parts of libraries that nothing here can reach, left out of the bundles: what stands here instead says the same to those who ask.
 
 /**
- * Of ws, in both bundles. Compression next to secrets is an oracle, so both ends of the channel have it off (control/dial.ts,
+ * Of ws, in both bundles. Compression next to secrets is an oracle, so both ends of the channel have it off (control/wire/dial.ts,
  * acceptor.ts): ws asks only for its name, and the extension header is never written or parsed. Listeners are set with `on`,
  * never as in a browser.
  */

@@ -3,14 +3,14 @@
 // bench`, which needs them.
 
 import { protocol } from '../datapath/inet.ts';
-import { chooseCrypto } from '../platform/crypto.ts';
+import { chooseCrypto } from '../platform/crypto/choose.ts';
 import { loadFfi } from '../platform/ffi/ffi.ts';
 import { Libc } from '../platform/libc.ts';
 import { Arena } from '../util/arena.ts';
 import { PlainError, usageError } from '../util/errors.ts';
-import { openEnds, piece } from './loopback.ts';
-import { makeParts } from './parts.ts';
-import { portableProviders } from './portable.ts';
+import { openEnds, piece } from './dataplane/warmup/loopback.ts';
+import { makeParts } from './dataplane/pathstate.ts';
+import { portableProviders } from './dataplane/noffi/portableproviders.ts';
 
 export interface BenchReport {
   readonly ffi: string;

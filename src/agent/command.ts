@@ -10,17 +10,17 @@ import { Clock } from '../platform/clock.ts';
 import { findRoute, inheritedTun } from '../platform/ffi/route.ts';
 import { Libc } from '../platform/libc.ts';
 import { createLog, type Log } from '../control/log.ts';
-import { Netlink } from '../platform/netlink.ts';
-import { type AgentConfig, defaultFile, loadConfig } from './config.ts';
+import { Netlink } from '../platform/net/netlink.ts';
+import { type AgentConfig, defaultFile, loadConfig } from './config/config.ts';
 import { becomeUser, renounceNewRights } from './droproot.ts';
 import { Gateway, type Host } from './gateway.ts';
-import { startDataplane } from './link.ts';
-import { datagramSender, monotonicClock, Notify } from './notify.ts';
-import { agentOptions, type Option, optionNames } from './schema.ts';
-import { ubusSocket } from './ubus.ts';
+import { startDataplane } from './dataplane/client.ts';
+import { datagramSender, monotonicClock, Notify } from './health/sdnotify.ts';
+import { agentOptions, type Option, optionNames } from './config/schema.ts';
+import { ubusSocket } from './ubus/connection.ts';
 import type { StartDataplane } from './tunnel.ts';
-import { BusObject } from './ubusobject.ts';
-import { uciFile } from './uciconfig.ts';
+import { BusObject } from './ubus/object.ts';
+import { uciFile } from './config/uciconfig.ts';
 
 export interface AgentProcess {
   readonly environment: Record<string, string | undefined>;
@@ -171,7 +171,7 @@ function thisProcess(): AgentProcess {
       const inherited = inheritedTun(process.env);
       const start: StartDataplane = options => startDataplane({ ...options, ...inherited });
       const ffi = await findRoute(config.ffi, inherited.tunFd);
-      if (ffi === null) return (await import('./inherited.ts')).inheritedHost(start);
+      if (ffi === null) return (await import('./dataplane/noffi/inherited.ts')).inheritedHost(start);
       if (config.user !== '') renounceNewRights((name, parameters) => ffi.symbol(name, parameters));
       const memory = new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true });
       const libc = new Libc(ffi, new Arena(memory.buffer));

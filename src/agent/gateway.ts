@@ -3,21 +3,21 @@
 
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join as joinPath } from 'node:path';
-import type { AgentConfig as CoreAgentConfig } from '../control/agentchannel.ts';
-import { backoffMs } from '../control/backoff.ts';
-import type { LocalPolicy } from '../control/grant.ts';
+import type { AgentConfig as CoreAgentConfig } from '../control/wire/agentchannel.ts';
+import { backoffMs } from '../control/wire/backoff.ts';
+import type { LocalPolicy } from '../control/trust/grant.ts';
 import type { Log } from '../control/log.ts';
 import { toBase64, toHex } from '../util/bytes.ts';
 import { errorText, PlainError, usageError } from '../util/errors.ts';
 import { checkSocketPath } from '../util/socketpath.ts';
 import type { IpPrefix } from '../util/inet.ts';
-import { Admission } from './admission.ts';
-import { Condition, stateOf } from './condition.ts';
-import { type AgentConfig, fixedChanges } from './config.ts';
-import { Core } from './core.ts';
-import { CoreClock } from './coreclock.ts';
-import { join } from './enrol.ts';
-import { GrantStore } from './grants.ts';
+import { Admission } from './control/admission.ts';
+import { Condition, stateOf } from './health/health.ts';
+import { type AgentConfig, fixedChanges } from './config/config.ts';
+import { Core } from './control/corechannel.ts';
+import { CoreClock } from './control/coreclock.ts';
+import { join } from './control/join.ts';
+import { GrantStore } from './control/grantstore.ts';
 import {
   type Enrolment,
   type Identity,
@@ -25,16 +25,16 @@ import {
   loadIdentity,
   saveConfig,
   saveEnrolment,
-} from './identity.ts';
-import type { Link, SessionEvent } from './messages.ts';
-import { type Kernel, Network } from './network.ts';
-import type { Notify } from './notify.ts';
-import type { StatusReport } from './report.ts';
-import { hostAddress } from './form.ts';
-import { statusSocket } from './status.ts';
-import { StatusServer } from './statusserver.ts';
+} from './control/identity.ts';
+import type { Link, SessionEvent } from './dataplane/commands.ts';
+import { type Kernel, Network } from './routes.ts';
+import type { Notify } from './health/sdnotify.ts';
+import type { StatusReport } from './health/statusreport.ts';
+import { hostAddress } from './config/optiontypes.ts';
+import { statusSocket } from './health/statuscommand.ts';
+import { StatusServer } from './health/statusserver.ts';
 import type { StartDataplane } from './tunnel.ts';
-import { Uapi } from './uapi.ts';
+import { Uapi } from './uapi/server.ts';
 
 /** What the gateway needs of the machine; replaced in tests. */
 export interface Host {

@@ -3,7 +3,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { fstatSync } from 'node:fs';
-import { x25519PublicKey } from '../control/keys.ts';
+import { x25519PublicKey } from '../control/trust/keys.ts';
 import { fromBase64, toBase64, wipe } from '../util/bytes.ts';
 
 /** What the three commands touch; replaced in tests. */

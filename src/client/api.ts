@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import type { IncomingMessage, RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { errorBody } from '../control/words.ts';
+import { errorBody } from '../control/clientapi/words.ts';
 import { read } from '../control/validate.ts';
 import { PlainError, errorText, usageError } from '../util/errors.ts';
 

@@ -1,13 +1,13 @@
 // Enrolment: a one-time token becomes a registered device. The WireGuard key is made here and its private half stays here;
 // what Core gets is the public one.
 
-import { generateX25519KeyPair } from '../control/keys.ts';
-import { enrolToken } from '../control/words.ts';
+import { generateX25519KeyPair } from '../control/trust/keys.ts';
+import { enrolToken } from '../control/clientapi/words.ts';
 import { check, label } from '../control/validate.ts';
 import { toBase64, wipe } from '../util/bytes.ts';
 import { usageError } from '../util/errors.ts';
 import { Api } from './api.ts';
-import { enrol } from './server.ts';
+import { enrol } from './daemon/server.ts';
 import type { ClientState, Store } from './state.ts';
 
 export interface EnrolOptions {

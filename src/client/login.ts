@@ -2,7 +2,7 @@
 // PSK, put it to use, see the gateway answer. Pure: it holds no key, reads no clock and talks to nobody; its caller performs
 // each action and reports what came of it.
 
-import type { Granted, LoginStep } from '../control/bodies.ts';
+import type { Granted, LoginStep } from '../control/clientapi/bodies.ts';
 
 export type Action =
   | { readonly act: 'start' }

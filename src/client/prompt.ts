@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
-import type { LoginStep } from '../control/bodies.ts';
+import type { LoginStep } from '../control/clientapi/bodies.ts';
 import { errorText, usageError } from '../util/errors.ts';
 import type { Answer } from './signin.ts';
 

@@ -2,15 +2,15 @@
 // hand-over of the PSK to the running tunnel. The KEM key lives as long as one login, so a recording of it cannot be opened
 // later; key and PSK are wiped on every way out, as far as JavaScript lets us.
 
-import { generateKemKeyPair, loginDigest, open } from '../control/seal.ts';
-import type { KemKeyPair } from '../control/seal.ts';
-import type { Granted, LoginStep } from '../control/bodies.ts';
+import { generateKemKeyPair, loginDigest, open } from '../control/trust/seal.ts';
+import type { KemKeyPair } from '../control/trust/seal.ts';
+import type { Granted, LoginStep } from '../control/clientapi/bodies.ts';
 import { wipe } from '../util/bytes.ts';
 import { PlainError } from '../util/errors.ts';
 import { Refused } from './api.ts';
 import { LoginFlow } from './login.ts';
 import type { Event } from './login.ts';
-import type { Server } from './server.ts';
+import type { Server } from './daemon/server.ts';
 import type { Location } from './state.ts';
 
 export type Answer = { readonly method: string; readonly response: string };

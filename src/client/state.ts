@@ -4,8 +4,8 @@
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { enrolAnswer } from '../control/bodies.ts';
-import type { EnrolledLocation } from '../control/bodies.ts';
+import { enrolAnswer } from '../control/clientapi/bodies.ts';
+import type { EnrolledLocation } from '../control/clientapi/bodies.ts';
 import { integer, key32, literal, object, optional, pattern, read, string } from '../control/validate.ts';
 import type { Shape } from '../control/validate.ts';
 import { PlainError, errorText, usageError } from '../util/errors.ts';

@@ -7,7 +7,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { errorText, usageError } from '../util/errors.ts';
 import { readSecret, readSecretFile } from './secrets.ts';
-import type { TlsFiles } from './server.ts';
+import type { TlsFiles } from './wire/server.ts';
 
 export interface Sources {
   readonly args: readonly string[];

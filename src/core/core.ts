@@ -4,14 +4,14 @@
 import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import type { Log } from '../control/log.ts';
-import type { TlsFiles } from '../control/server.ts';
-import { Agents } from './agents.ts';
-import { Api } from './api.ts';
-import type { ApiOptions } from './api.ts';
-import { Flow } from './flow.ts';
+import type { TlsFiles } from '../control/wire/server.ts';
+import { Agents } from './agents/listener.ts';
+import { Api } from './api/clientapi.ts';
+import type { ApiOptions } from './api/clientapi.ts';
+import { Flow } from './login/flow.ts';
 import type { Random } from './ids.ts';
-import { Relay } from './relay.ts';
-import { Sessions } from './sessions.ts';
+import { Relay } from './api/relay.ts';
+import { Sessions } from './sessions/sessions.ts';
 import type { Store } from './store/store.ts';
 
 export interface CoreOptions {

@@ -5,10 +5,10 @@ import { readFileSync } from 'node:fs';
 import { errorText } from '../util/errors.ts';
 import * as c from './constants.ts';
 import { Clock } from './clock.ts';
-import { compareCrypto, type Portable } from './crypto.ts';
+import { compareCrypto, type Portable } from './crypto/choose.ts';
 import type { Libc } from './libc.ts';
 import { openTun } from './tun.ts';
-import { openUdpPair } from './udp.ts';
+import { openUdpPair } from './net/udp.ts';
 
 export type Finding = {
   readonly name: string;

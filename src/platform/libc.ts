@@ -15,8 +15,8 @@ import {
   O_NONBLOCK,
 } from './constants.ts';
 import { SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK } from './constants.ts';
-import type { Layout } from './layout.ts';
-import { layoutOf } from './layout.ts';
+import type { Layout } from './net/kernelstructs.ts';
+import { layoutOf } from './net/kernelstructs.ts';
 
 const scratchBytes = 512;
 const high = 2 ** 32;

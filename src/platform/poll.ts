@@ -13,7 +13,7 @@ import {
   EPOLL_CTL_DEL,
   errnoText,
 } from './constants.ts';
-import { epollEvent } from './layout.ts';
+import { epollEvent } from './net/kernelstructs.ts';
 
 /** Waiting longer than this is cut short; the caller simply waits again. */
 const longestMs = 3_600_000;

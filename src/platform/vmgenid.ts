@@ -5,7 +5,7 @@
 import { utf8 } from '../util/bytes.ts';
 import { AF_NETLINK, ENOBUFS, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW } from './constants.ts';
 import type { Word } from './ffi/ffi.ts';
-import { sockaddrNl } from './layout.ts';
+import { sockaddrNl } from './net/kernelstructs.ts';
 import type { Libc } from './libc.ts';
 
 const NETLINK_KOBJECT_UEVENT = 15;

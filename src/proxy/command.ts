@@ -2,8 +2,8 @@
 
 import { parse } from 'smol-toml';
 import { createLog, levelOf } from '../control/log.ts';
-import { untilStopped } from '../control/server.ts';
-import type { TlsFiles } from '../control/server.ts';
+import { untilStopped } from '../control/wire/server.ts';
+import type { TlsFiles } from '../control/wire/server.ts';
 import { isLoopback, listenAddress, readSettings, tlsFiles } from '../control/settings.ts';
 import { errorText, PlainError, usageError } from '../util/errors.ts';
 import { Front } from './front.ts';

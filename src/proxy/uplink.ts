@@ -1,9 +1,9 @@
 // The Proxy's end of the relay channel: Core connects here, and what clients ask is numbered and handed over. Bodies pass
 // through unread. Whoever waits longer than the limit, or waits when Core goes away, gets an error.
 
-import type { Channel } from '../control/channel.ts';
-import { CloseCode, pingEveryMs } from '../control/channel.ts';
-import type { RelayAnswer, RelayRequest } from '../control/relay.ts';
+import type { Channel } from '../control/wire/channel.ts';
+import { CloseCode, pingEveryMs } from '../control/wire/channel.ts';
+import type { RelayAnswer, RelayRequest } from '../control/wire/relay.ts';
 
 export type UplinkChannel = Pick<Channel<RelayAnswer, RelayRequest>, 'send' | 'close' | 'handle' | 'isOpen'>;
 

@@ -10,17 +10,17 @@ import * as c from './constants.ts';
 import type { Outbox, Verdict } from './effects.ts';
 import type { Endpoint } from './endpoint.ts';
 import { destinationOwner, innerLength } from './inner.ts';
-import type { Keypair } from './keypair.ts';
+import type { Keypair } from './noise/keypair.ts';
 import { isSamePrivateKey } from './noise/handshake.ts';
 import { Peer } from './peer.ts';
-import type { CryptoProvider } from './provider.ts';
+import type { CryptoProvider } from './primitives/provider.ts';
 import { Receiver } from './receive.ts';
 import { event, Sender } from './send.ts';
 import { Shared } from './shared.ts';
 import * as timer from './timers.ts';
 
 export type { AllowedIp } from './allowedips.ts';
-export type { Keypair } from './keypair.ts';
+export type { Keypair } from './noise/keypair.ts';
 export { paddedLength } from './messages.ts';
 export type { Peer } from './peer.ts';
 

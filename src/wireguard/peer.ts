@@ -2,9 +2,9 @@
 // and the rules between its parts; what is sent and when is decided in send.ts and receive.ts.
 
 import { toHex } from '../util/bytes.ts';
-import { CookieGenerator } from './cookie.ts';
+import { CookieGenerator } from './dos/cookie.ts';
 import { Endpoint } from './endpoint.ts';
-import type { Keypair } from './keypair.ts';
+import type { Keypair } from './noise/keypair.ts';
 import { Handshake } from './noise/handshake.ts';
 import { StagedQueue } from './staged.ts';
 import type { StagedBlocks } from './staged.ts';

@@ -13,7 +13,7 @@ import {
 import type { Outbox, Verdict } from './effects.ts';
 import type { Endpoint } from './endpoint.ts';
 import { innerLength, sourceOwner } from './inner.ts';
-import type { Keypair } from './keypair.ts';
+import type { Keypair } from './noise/keypair.ts';
 import * as m from './messages.ts';
 import type { Peer } from './peer.ts';
 import { event } from './send.ts';

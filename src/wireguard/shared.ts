@@ -5,17 +5,17 @@ import type { Arena } from '../util/arena.ts';
 import { Deadlines } from '../util/deadlines.ts';
 import { AllowedIps } from './allowedips.ts';
 import { jitterMs, maxTombstones, refreshAsResponderMs, rekeyAfterMs } from './constants.ts';
-import { CookieChecker } from './cookie.ts';
-import { IndexTable } from './indextable.ts';
-import type { Keypair } from './keypair.ts';
-import { HandshakeLoad } from './load.ts';
+import { CookieChecker } from './dos/cookie.ts';
+import { IndexTable } from './noise/indextable.ts';
+import type { Keypair } from './noise/keypair.ts';
+import { HandshakeLoad } from './dos/load.ts';
 import { dataHeaderBytes, maxMessageBytes } from './messages.ts';
 import { Noise } from './noise/handshake.ts';
 import type { Peer } from './peer.ts';
-import type { CryptoProvider } from './provider.ts';
-import { RateLimiter } from './ratelimiter.ts';
+import type { CryptoProvider } from './primitives/provider.ts';
+import { RateLimiter } from './dos/ratelimiter.ts';
 import { StagedBlocks } from './staged.ts';
-import { TimestampClock } from './tai64n.ts';
+import { TimestampClock } from './noise/tai64n.ts';
 
 /** Room before a message for ciphers that borrow the 64 bytes before the payload. */
 const headroom = 64;

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type AgentProcess, run } from '../../src/agent/command.ts';
-import { FakeCore, joinToken } from '../fixtures/fakecore.ts';
-import { FakeDataplane } from '../fixtures/fakedataplane.ts';
+import { FakeCore, joinToken } from '../fixtures/fakes/fakecore.ts';
+import { FakeDataplane } from '../fixtures/fakes/fakedataplane.ts';
 import { soon } from '../fixtures/soon.ts';
 
 t.test('the whole life of an agent', async t => {

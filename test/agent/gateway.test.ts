@@ -2,16 +2,16 @@ import t, { type Test } from 'tap';
 import { mkdtempSync, readFileSync, rmSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type AgentConfig, loadConfig } from '../../src/agent/config.ts';
+import { type AgentConfig, loadConfig } from '../../src/agent/config/config.ts';
 import { Gateway, type Host } from '../../src/agent/gateway.ts';
-import type { Kernel } from '../../src/agent/network.ts';
+import type { Kernel } from '../../src/agent/routes.ts';
 import { formatPrefix } from '../../src/util/inet.ts';
-import { readStatus } from '../../src/agent/status.ts';
-import { readDevice } from '../../src/agent/uapiclient.ts';
+import { readStatus } from '../../src/agent/health/statuscommand.ts';
+import { readDevice } from '../../src/agent/uapi/client.ts';
 import { createLog, type Log } from '../../src/control/log.ts';
 import { toBase64 } from '../../src/util/bytes.ts';
-import { FakeCore, joinToken } from '../fixtures/fakecore.ts';
-import { FakeDataplane } from '../fixtures/fakedataplane.ts';
+import { FakeCore, joinToken } from '../fixtures/fakes/fakecore.ts';
+import { FakeDataplane } from '../fixtures/fakes/fakedataplane.ts';
 
 interface Setup {
   core: FakeCore;

@@ -11,12 +11,12 @@ import {
   run,
   type TunnelHost,
 } from '../../src/agent/tunnel.ts';
-import { readDevice } from '../../src/agent/uapiclient.ts';
-import { FakeDataplane } from '../fixtures/fakedataplane.ts';
-import { shortDirectory } from '../fixtures/directory.ts';
+import { readDevice } from '../../src/agent/uapi/client.ts';
+import { FakeDataplane } from '../fixtures/fakes/fakedataplane.ts';
+import { shortDirectory } from '../fixtures/system/directory.ts';
 
 const log = createLog({ level: 'silent' });
-const script = fileURLToPath(new URL('../fixtures/tunnelprocess.ts', import.meta.url));
+const script = fileURLToPath(new URL('../fixtures/lab/tunnelprocess.ts', import.meta.url));
 
 t.test('arguments and environment of wireguard-go', async t => {
   t.strictSame(parseTunnelArguments(['wg0'], {}), {

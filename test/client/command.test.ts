@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { run } from '../../src/client/command.ts';
-import { listen } from '../../src/client/socket.ts';
+import { listen } from '../../src/client/daemon/socket.ts';
 import { Store } from '../../src/client/state.ts';
 import { PlainError } from '../../src/util/errors.ts';
-import { clientState, location } from '../fixtures/client.ts';
-import { Front } from '../fixtures/front.ts';
+import { clientState, location } from '../fixtures/system/client.ts';
+import { Front } from '../fixtures/system/front.ts';
 
 /** Short: a socket address must hold it. */
 function dir(t: { teardown(handler: () => void): void }): string {

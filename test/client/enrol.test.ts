@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { enrolDevice } from '../../src/client/enrol.ts';
 import { Store } from '../../src/client/state.ts';
-import { Front, enrolToken as token } from '../fixtures/front.ts';
+import { Front, enrolToken as token } from '../fixtures/system/front.ts';
 
 t.test('a token becomes a device whose private key never leaves', async t => {
   const front = new Front();

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { LoginFlow } from '../../src/client/login.ts';
 import type { Event } from '../../src/client/login.ts';
-import type { Granted } from '../../src/control/bodies.ts';
+import type { Granted } from '../../src/control/clientapi/bodies.ts';
 
 const step = { methods: ['totp', 'recovery'], index: 1, of: 1 };
 const granted = { session: { id: 's1' } } as Granted;

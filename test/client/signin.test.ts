@@ -1,10 +1,10 @@
 import t from 'tap';
 import { Api } from '../../src/client/api.ts';
-import { Server } from '../../src/client/server.ts';
+import { Server } from '../../src/client/daemon/server.ts';
 import { signIn } from '../../src/client/signin.ts';
-import { paths } from '../../src/control/words.ts';
-import { clientState, location } from '../fixtures/client.ts';
-import { Front, info } from '../fixtures/front.ts';
+import { paths } from '../../src/control/clientapi/words.ts';
+import { clientState, location } from '../fixtures/system/client.ts';
+import { Front, info } from '../fixtures/system/front.ts';
 
 async function stage(t: { teardown(handler: () => void): void }) {
   const front = new Front();

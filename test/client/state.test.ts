@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { Store, chooseLocation, stateDir, withLocations } from '../../src/client/state.ts';
-import { clientState, location } from '../fixtures/client.ts';
+import { clientState, location } from '../fixtures/system/client.ts';
 
 t.test('saved state is private and comes back the same', t => {
   const store = new Store(join(t.testdir(), 'deep', 'sallyport'));

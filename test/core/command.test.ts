@@ -4,9 +4,9 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { join } from 'node:path';
 import { run as command } from '../../src/core/command.ts';
-import { locationFlags } from '../../src/core/locationflags.ts';
-import { runHere, start as startRole } from '../fixtures/role.ts';
-import type { Ran, Running } from '../fixtures/role.ts';
+import { locationFlags } from '../../src/core/admin/locationflags.ts';
+import { runHere, start as startRole } from '../fixtures/system/role.ts';
+import type { Ran, Running } from '../fixtures/system/role.ts';
 
 const door = new URL('../../src/core/command.ts', import.meta.url).href;
 

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { enrolToken, joinToken, sessionToken } from '../../src/control/words.ts';
+import { enrolToken, joinToken, sessionToken } from '../../src/control/clientapi/words.ts';
 import { check, id } from '../../src/control/validate.ts';
 import { hashToken, newId, newToken } from '../../src/core/ids.ts';
 import { seeded } from '../fixtures/rng.ts';

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { Arena } from '../../src/util/arena.ts';
 import { checksumModule, createChecksum, fold } from '../../src/datapath/checksum.ts';
-import { slowChecksum } from '../fixtures/packets.ts';
+import { slowChecksum } from '../fixtures/packets/packets.ts';
 import { seeded, seedOf } from '../fixtures/rng.ts';
 
 const memory = new WebAssembly.Memory({ initial: 4, maximum: 4, shared: true });

@@ -2,12 +2,12 @@ import t from 'tap';
 import { Arena } from '../../src/util/arena.ts';
 import { createChecksum } from '../../src/datapath/checksum.ts';
 import { Coalescer } from '../../src/datapath/coalesce.ts';
-import type { Packet } from '../fixtures/packets.ts';
-import { big, build, number, parse, randomFlow, randomPacket, same } from '../fixtures/packets.ts';
+import type { Packet } from '../fixtures/packets/packets.ts';
+import { big, build, number, parse, randomFlow, randomPacket, same } from '../fixtures/packets/packets.ts';
 import type { Rng } from '../fixtures/rng.ts';
 import { seeded, seedOf } from '../fixtures/rng.ts';
-import { slowCoalesce, slowDeliver } from '../fixtures/slow-coalesce.ts';
-import { slowSegment } from '../fixtures/slow-segment.ts';
+import { slowCoalesce, slowDeliver } from '../fixtures/twins/slow-coalesce.ts';
+import { slowSegment } from '../fixtures/twins/slow-segment.ts';
 
 const memory = new WebAssembly.Memory({ initial: 40, maximum: 40, shared: true });
 const arena = new Arena(memory.buffer, 64);

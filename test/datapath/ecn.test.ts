@@ -1,7 +1,7 @@
 import t from 'tap';
 import { Arena } from '../../src/util/arena.ts';
 import { innerEcn, mergedEcn, outerEcn } from '../../src/datapath/ecn.ts';
-import { build, fault, parse, randomFlow, randomPacket } from '../fixtures/packets.ts';
+import { build, fault, parse, randomFlow, randomPacket } from '../fixtures/packets/packets.ts';
 import { seeded, seedOf } from '../fixtures/rng.ts';
 
 // Not-ECT, ECT(1), ECT(0), CE are 0, 1, 2, 3

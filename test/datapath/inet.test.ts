@@ -1,7 +1,7 @@
 import t from 'tap';
 import { headerSum, ipEcn, ipLength, paddedBytes, pseudoSum } from '../../src/datapath/inet.ts';
-import { build, pseudoHeader, randomFlow, randomPacket, slowChecksum } from '../fixtures/packets.ts';
-import { slowPadded } from '../fixtures/slow-segment.ts';
+import { build, pseudoHeader, randomFlow, randomPacket, slowChecksum } from '../fixtures/packets/packets.ts';
+import { slowPadded } from '../fixtures/twins/slow-segment.ts';
 import { seeded, seedOf } from '../fixtures/rng.ts';
 
 const u8 = new Uint8Array(4096);

@@ -4,7 +4,7 @@ import { SendBatch } from '../../src/datapath/batch.ts';
 import { createChecksum } from '../../src/datapath/checksum.ts';
 import { paddedBytes } from '../../src/datapath/inet.ts';
 import { Segmenter } from '../../src/datapath/segment.ts';
-import type { Packet } from '../fixtures/packets.ts';
+import type { Packet } from '../fixtures/packets/packets.ts';
 import {
   big,
   build,
@@ -14,8 +14,8 @@ import {
   randomPacket,
   same,
   slowChecksum,
-} from '../fixtures/packets.ts';
-import { slowSegment, superPacket } from '../fixtures/slow-segment.ts';
+} from '../fixtures/packets/packets.ts';
+import { slowSegment, superPacket } from '../fixtures/twins/slow-segment.ts';
 import { seeded, seedOf } from '../fixtures/rng.ts';
 
 const memory = new WebAssembly.Memory({ initial: 32, maximum: 32, shared: true });

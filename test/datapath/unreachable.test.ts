@@ -2,7 +2,7 @@ import t from 'tap';
 import { Arena } from '../../src/util/arena.ts';
 import { createChecksum } from '../../src/datapath/checksum.ts';
 import { Unreachable } from '../../src/datapath/unreachable.ts';
-import { build, number, randomFlow, randomPacket, slowChecksum } from '../fixtures/packets.ts';
+import { build, number, randomFlow, randomPacket, slowChecksum } from '../fixtures/packets/packets.ts';
 import { seeded, seedOf } from '../fixtures/rng.ts';
 
 const arena = new Arena(new ArrayBuffer(1 << 18), 64);

@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { run, until } from '../../scripts/lib/world.ts';
-import { program } from '../fixtures/house.ts';
+import { program } from '../fixtures/system/house.ts';
 
 // The tests run real programs in a real network, on whatever machine this is.
 t.setTimeout(240_000);

@@ -5,7 +5,7 @@
 import t from 'tap';
 import { address } from '../../scripts/lib/stage.ts';
 import { until } from '../../scripts/lib/world.ts';
-import { cannotStage, openHouse } from '../fixtures/house.ts';
+import { cannotStage, openHouse } from '../fixtures/system/house.ts';
 
 // The test runs real programs in a real network, on whatever machine this is.
 t.setTimeout(180_000);

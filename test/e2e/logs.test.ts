@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { until } from '../../scripts/lib/world.ts';
 import { Store } from '../../src/client/state.ts';
-import { cannotStage, openHouse } from '../fixtures/house.ts';
+import { cannotStage, openHouse } from '../fixtures/system/house.ts';
 
 // The tests run real programs in a real network, on whatever machine this is.
 t.setTimeout(180_000);

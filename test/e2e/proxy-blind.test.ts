@@ -6,15 +6,15 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { enrolSecret } from '../../src/control/enrolment.ts';
+import { enrolSecret } from '../../src/control/trust/enrolment.ts';
 import { sleep, until } from '../../scripts/lib/world.ts';
-import { cannotStage, openHouse } from '../fixtures/house.ts';
-import { formsOf, searchMemory } from '../fixtures/memory.ts';
+import { cannotStage, openHouse } from '../fixtures/system/house.ts';
+import { formsOf, searchMemory } from '../fixtures/fakes/memory.ts';
 
 // The tests run real programs in a real network, on whatever machine this is.
 t.setTimeout(180_000);
 
-const knower = fileURLToPath(new URL('../fixtures/knower.ts', import.meta.url));
+const knower = fileURLToPath(new URL('../fixtures/system/knower.ts', import.meta.url));
 const skip = await cannotStage();
 
 t.test('token and PSK pass the Proxy unseen', { skip }, async t => {

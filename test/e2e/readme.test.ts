@@ -8,7 +8,7 @@ import { stepNow, totp } from '../../scripts/lib/totp.ts';
 import { address, Stage } from '../../scripts/lib/stage.ts';
 import { until } from '../../scripts/lib/world.ts';
 import type { Actor } from '../../scripts/lib/world.ts';
-import { cannotStage, program } from '../fixtures/house.ts';
+import { cannotStage, program } from '../fixtures/system/house.ts';
 
 // The test runs real programs in a real network, on whatever machine this is.
 t.setTimeout(180_000);

@@ -4,7 +4,7 @@
 import t from 'tap';
 import type { Test } from 'tap';
 import { sleep, until } from '../../scripts/lib/world.ts';
-import { cannotStage, openHouse } from '../fixtures/house.ts';
+import { cannotStage, openHouse } from '../fixtures/system/house.ts';
 
 // The tests run real programs in a real network, on whatever machine this is.
 t.setTimeout(180_000);

@@ -4,7 +4,7 @@
 import t from 'tap';
 import { Stage } from '../../scripts/lib/stage.ts';
 import { until } from '../../scripts/lib/world.ts';
-import { cannotStage, program } from '../fixtures/house.ts';
+import { cannotStage, program } from '../fixtures/system/house.ts';
 
 // The test runs real programs in a real network, on whatever machine this is.
 t.setTimeout(180_000);

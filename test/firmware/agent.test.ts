@@ -9,10 +9,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import t from 'tap';
-import { encodeTable } from '../../src/agent/blobmsg.ts';
-import { loadIdentity, saveEnrolment } from '../../src/agent/identity.ts';
-import { has, Lab, run, until, whyNoLab } from '../fixtures/netns.ts';
-import { agentBundle, node26 } from '../fixtures/tunnels.ts';
+import { encodeTable } from '../../src/agent/ubus/blobmsg.ts';
+import { loadIdentity, saveEnrolment } from '../../src/agent/control/identity.ts';
+import { has, Lab, run, until, whyNoLab } from '../fixtures/lab/netns.ts';
+import { agentBundle, node26 } from '../fixtures/lab/tunnels.ts';
 import { FakeUbusd, type Frame, frame, text, u32 } from '../fixtures/ubusd.ts';
 
 const uid = 65534;

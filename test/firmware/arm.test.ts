@@ -6,8 +6,8 @@
 import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { has, Lab, run, until, whyNoLab } from '../fixtures/netns.ts';
-import { agentBundle, newKeys, node26, plan, sallyport, Tunnel, wg } from '../fixtures/tunnels.ts';
+import { has, Lab, run, until, whyNoLab } from '../fixtures/lab/netns.ts';
+import { agentBundle, newKeys, node26, plan, sallyport, Tunnel, wg } from '../fixtures/lab/tunnels.ts';
 
 const root = new URL('../../', import.meta.url).pathname;
 const cache = join(root, 'node_modules/.cache/sallyport-qemu');
@@ -31,7 +31,7 @@ import nodeResolve from '@rollup/plugin-node-resolve';
 const first = code => [...code.matchAll(/import\\(\\s*'(\\.[^']+\\.ts)'\\s*\\)/g)].map(found => "\\nimport '" + found[1] + "';").join('');
 const erase = { name: 'erase', transform: (code, id) =>
   id.endsWith('.ts') ? { code: stripTypeScriptTypes(code) + first(code), map: null } : null };
-export default { input: 'test/fixtures/gatewaybundle.ts', external: ['koffi'], plugins: [erase, nodeResolve()],
+export default { input: 'test/fixtures/lab/gatewaybundle.ts', external: ['koffi'], plugins: [erase, nodeResolve()],
   output: { file: ${JSON.stringify(file)}, format: 'es', inlineDynamicImports: true }, onwarn: () => {} };
 `;
   const path = join(root, `node_modules/.cache/gateway-${process.pid}.config.mjs`);

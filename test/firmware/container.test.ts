@@ -7,8 +7,8 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
 import { fromBase64, toHex } from '../../src/util/bytes.ts';
-import { has, run, type Result, until } from '../fixtures/netns.ts';
-import { agentBundle, newKeys } from '../fixtures/tunnels.ts';
+import { has, run, type Result, until } from '../fixtures/lab/netns.ts';
+import { agentBundle, newKeys } from '../fixtures/lab/tunnels.ts';
 
 const folder = new URL('../../firmware/container/', import.meta.url).pathname;
 const user = `spc${process.pid}`;

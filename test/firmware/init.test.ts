@@ -3,10 +3,10 @@
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { loadConfig } from '../../src/agent/config.ts';
-import { agentOptions } from '../../src/agent/schema.ts';
-import { has } from '../fixtures/netns.ts';
-import { packageRoot, procdStubs, Router } from '../fixtures/openwrt.ts';
+import { loadConfig } from '../../src/agent/config/config.ts';
+import { agentOptions } from '../../src/agent/config/schema.ts';
+import { has } from '../fixtures/lab/netns.ts';
+import { packageRoot, procdStubs, Router } from '../fixtures/lab/openwrt.ts';
 
 const skip = !has('busybox') && 'busybox is not installed';
 const text = readFileSync(join(packageRoot, 'etc/init.d/sallyport'), 'utf8');

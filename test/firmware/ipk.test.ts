@@ -5,8 +5,8 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { has, run } from '../fixtures/netns.ts';
-import { openwrt, packageRoot } from '../fixtures/openwrt.ts';
+import { has, run } from '../fixtures/lab/netns.ts';
+import { openwrt, packageRoot } from '../fixtures/lab/openwrt.ts';
 
 const skip = !has('tar') && 'tar is not installed';
 const dir = mkdtempSync(join(tmpdir(), 'sallyport-ipk-'));

@@ -5,11 +5,11 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { endReasons } from '../../src/control/reasons.ts';
-import { agentOptions } from '../../src/agent/schema.ts';
-import { has, run } from '../fixtures/netns.ts';
-import { viewPage, type ViewOptions } from '../fixtures/luci.ts';
-import { openwrt } from '../fixtures/openwrt.ts';
+import { endReasons } from '../../src/control/clientapi/reasons.ts';
+import { agentOptions } from '../../src/agent/config/schema.ts';
+import { has, run } from '../fixtures/lab/netns.ts';
+import { viewPage, type ViewOptions } from '../fixtures/lab/luci.ts';
+import { openwrt } from '../fixtures/lab/openwrt.ts';
 
 const app = join(openwrt, 'luci-app-sallyport');
 const skip = !has('chromium') && 'chromium is not installed';

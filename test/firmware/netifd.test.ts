@@ -3,10 +3,10 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { loadConfig } from '../../src/agent/config.ts';
-import { agentOptions } from '../../src/agent/schema.ts';
-import { has } from '../fixtures/netns.ts';
-import { netifdStubs, packageRoot, Router } from '../fixtures/openwrt.ts';
+import { loadConfig } from '../../src/agent/config/config.ts';
+import { agentOptions } from '../../src/agent/config/schema.ts';
+import { has } from '../fixtures/lab/netns.ts';
+import { netifdStubs, packageRoot, Router } from '../fixtures/lab/openwrt.ts';
 
 const skip = !has('busybox') && 'busybox is not installed';
 const text = readFileSync(join(packageRoot, 'lib/netifd/proto/sallyport.sh'), 'utf8');

@@ -6,8 +6,8 @@ import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { Lab, type Namespace, run, type Running, until, whyNoLab } from '../fixtures/netns.ts';
-import { agentBundle, newKeys, node26, plan } from '../fixtures/tunnels.ts';
+import { Lab, type Namespace, run, type Running, until, whyNoLab } from '../fixtures/lab/netns.ts';
+import { agentBundle, newKeys, node26, plan } from '../fixtures/lab/tunnels.ts';
 import { hexKey, uapi } from '../fixtures/uapi.ts';
 
 const uid = 65534;

@@ -3,8 +3,8 @@
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { has } from '../fixtures/netns.ts';
-import { packageRoot, Router } from '../fixtures/openwrt.ts';
+import { has } from '../fixtures/lab/netns.ts';
+import { packageRoot, Router } from '../fixtures/lab/openwrt.ts';
 
 const skip = !has('busybox') && 'busybox is not installed';
 const script = readFileSync(join(packageRoot, 'etc/uci-defaults/90-sallyport'), 'utf8');

@@ -5,8 +5,8 @@ import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { Lab, run, until, whyNoLab } from '../fixtures/netns.ts';
-import { agentBundle } from '../fixtures/tunnels.ts';
+import { Lab, run, until, whyNoLab } from '../fixtures/lab/netns.ts';
+import { agentBundle } from '../fixtures/lab/tunnels.ts';
 
 const script = new URL('../../firmware/sea.sh', import.meta.url).pathname;
 const skip = whyNoLab() ?? (existsSync(agentBundle) ? false : 'dist/agent.mjs is missing: run npm run build');

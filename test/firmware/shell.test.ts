@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { has, run } from '../fixtures/netns.ts';
+import { has, run } from '../fixtures/lab/netns.ts';
 
 const firmware = new URL('../../firmware/', import.meta.url).pathname;
 const scripts = readdirSync(firmware, { recursive: true, encoding: 'utf8' })

@@ -4,7 +4,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { has, run } from '../fixtures/netns.ts';
+import { has, run } from '../fixtures/lab/netns.ts';
 
 const folder = new URL('../../firmware/systemd/', import.meta.url).pathname;
 const unit = join(folder, 'sallyport.service');

@@ -4,7 +4,7 @@
 import t from 'tap';
 import { AllowedIps, type AllowedIp } from '../../src/wireguard/allowedips.ts';
 import { seeded } from '../fixtures/rng.ts';
-import { SlowRouter } from '../fixtures/slow-router.ts';
+import { SlowRouter } from '../fixtures/twins/slow-router.ts';
 
 interface Peer {
   readonly name: number;

@@ -3,15 +3,15 @@
 
 import t from 'tap';
 import { parse } from 'smol-toml';
-import { signGrant, verifyGrant } from '../../src/control/grant.ts';
-import type { Grant } from '../../src/control/grant.ts';
-import { generateSignKeyPair, sharedSecret, verifyBytes } from '../../src/control/keys.ts';
+import { signGrant, verifyGrant } from '../../src/control/trust/grant.ts';
+import type { Grant } from '../../src/control/trust/grant.ts';
+import { generateSignKeyPair, sharedSecret, verifyBytes } from '../../src/control/trust/keys.ts';
 import {
   agentEnrolAnswer,
   agentEnrolRequest,
   readAgentFrame,
   readCoreFrame,
-} from '../../src/control/agentchannel.ts';
+} from '../../src/control/wire/agentchannel.ts';
 import {
   enrolReply,
   enrolRequest,
@@ -21,20 +21,20 @@ import {
   startRequest,
   stepAnswer,
   stepRequest,
-} from '../../src/control/bodies.ts';
-import { readRelayAnswer, readRelayRequest } from '../../src/control/relay.ts';
-import { endpointText, enrolToken, errorBody } from '../../src/control/words.ts';
+} from '../../src/control/clientapi/bodies.ts';
+import { readRelayAnswer, readRelayRequest } from '../../src/control/wire/relay.ts';
+import { endpointText, enrolToken, errorBody } from '../../src/control/clientapi/words.ts';
 import { formatPrefix, parsePrefixOrAddress, sourceNetwork } from '../../src/util/inet.ts';
-import { verifyProof } from '../../src/control/proof.ts';
-import { generateKemKeyPair, open, seal } from '../../src/control/seal.ts';
+import { verifyProof } from '../../src/control/trust/proof.ts';
+import { generateKemKeyPair, open, seal } from '../../src/control/trust/seal.ts';
 import { check, read } from '../../src/control/validate.ts';
 import type { Shape } from '../../src/control/validate.ts';
-import { apply } from '../../src/core/apply.ts';
-import { hashRecoveryCode } from '../../src/core/mfa/recovery.ts';
-import { matchTotp } from '../../src/core/mfa/totp.ts';
-import { locationSettings } from '../../src/core/policy.ts';
-import { Desk } from '../fixtures/memorystore.ts';
-import { plainGrant, zeroKey } from '../fixtures/grant.ts';
+import { apply } from '../../src/core/admin/apply.ts';
+import { hashRecoveryCode } from '../../src/core/methods/recovery.ts';
+import { matchTotp } from '../../src/core/methods/totp.ts';
+import { locationSettings } from '../../src/core/policy/policy.ts';
+import { Desk } from '../fixtures/fakes/memorystore.ts';
+import { plainGrant, zeroKey } from '../fixtures/system/grant.ts';
 import { seeded, seedOf } from '../fixtures/rng.ts';
 import type { Rng } from '../fixtures/rng.ts';
 import { PlainError } from '../../src/util/errors.ts';

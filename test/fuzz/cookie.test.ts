@@ -2,7 +2,7 @@
 // nothing but the genuine bytes passes; a generator never loses its cookie to a forgery.
 
 import t from 'tap';
-import { CookieChecker, CookieGenerator, cookieReplyBytes } from '../../src/wireguard/cookie.ts';
+import { CookieChecker, CookieGenerator, cookieReplyBytes } from '../../src/wireguard/dos/cookie.ts';
 import { Endpoint } from '../../src/wireguard/endpoint.ts';
 import { seeded, type Rng } from '../fixtures/rng.ts';
 

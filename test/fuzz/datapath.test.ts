@@ -11,10 +11,10 @@ import { innerEcn } from '../../src/datapath/ecn.ts';
 import { ipLength } from '../../src/datapath/inet.ts';
 import { Segmenter } from '../../src/datapath/segment.ts';
 import { Unreachable } from '../../src/datapath/unreachable.ts';
-import { randomFlow, randomPacket } from '../fixtures/packets.ts';
+import { randomFlow, randomPacket } from '../fixtures/packets/packets.ts';
 import type { Rng } from '../fixtures/rng.ts';
 import { seeded, seedOf } from '../fixtures/rng.ts';
-import { slowSegment, superPacket } from '../fixtures/slow-segment.ts';
+import { slowSegment, superPacket } from '../fixtures/twins/slow-segment.ts';
 
 const runs = Number(process.env['FUZZ_RUNS'] ?? 100_000);
 const seed = seedOf(1);

@@ -3,12 +3,12 @@
 // every state as it was; the session still carries data afterwards. FUZZ_RUNS sets the number of inputs.
 
 import t from 'tap';
-import { nodeProvider } from '../fixtures/nodecrypto.ts';
-import { Pair } from '../fixtures/pair.ts';
-import type { Host } from '../fixtures/pair.ts';
+import { nodeProvider } from '../fixtures/twins/nodecrypto.ts';
+import { Pair } from '../fixtures/packets/pair.ts';
+import type { Host } from '../fixtures/packets/pair.ts';
 import { seeded } from '../fixtures/rng.ts';
 import type { Rng } from '../fixtures/rng.ts';
-import { CookieGenerator } from '../../src/wireguard/cookie.ts';
+import { CookieGenerator } from '../../src/wireguard/dos/cookie.ts';
 import { verdicts } from '../../src/wireguard/effects.ts';
 import { Endpoint } from '../../src/wireguard/endpoint.ts';
 

@@ -2,7 +2,7 @@
 // what is handed out is always well-formed. SEED= replays, FUZZ_RUNS= goes on for longer.
 
 import t from 'tap';
-import { errno, SetParser } from '../../src/agent/uapiparse.ts';
+import { errno, SetParser } from '../../src/agent/uapi/parse.ts';
 
 const keys = [
   'private_key',

@@ -5,9 +5,9 @@
 import t from 'tap';
 import type { Test } from 'tap';
 import { existsSync, readFileSync } from 'node:fs';
-import { keep, otherZero, read } from '../fixtures/capture.ts';
-import type { Frame } from '../fixtures/capture.ts';
-import { Lab, until, whyNoLab } from '../fixtures/netns.ts';
+import { keep, otherZero, read } from '../fixtures/lab/capture.ts';
+import type { Frame } from '../fixtures/lab/capture.ts';
+import { Lab, until, whyNoLab } from '../fixtures/lab/netns.ts';
 import {
   connect,
   node26,
@@ -17,14 +17,14 @@ import {
   wg,
   whyNoPeers,
   wireguardGo,
-} from '../fixtures/tunnels.ts';
-import type { Implementation, Pair, Tunnel } from '../fixtures/tunnels.ts';
+} from '../fixtures/lab/tunnels.ts';
+import type { Implementation, Pair, Tunnel } from '../fixtures/lab/tunnels.ts';
 
 const standIn = process.env['INTEROP_OURS'] !== undefined && 'the ephemeral keys of a stand-in are not known';
 const skip = whyNoLab('tcpdump', 'tshark') ?? whyNoPeers() ?? standIn;
 t.setTimeout(300_000);
-const program = new URL('../fixtures/transfer.ts', import.meta.url).pathname;
-const draws = new URL('../fixtures/draws.ts', import.meta.url).href;
+const program = new URL('../fixtures/lab/transfer.ts', import.meta.url).pathname;
+const draws = new URL('../fixtures/lab/draws.ts', import.meta.url).href;
 const mtu = 1420;
 const sizes: Readonly<Record<number, number>> = { 1: 148, 2: 92, 3: 64 };
 

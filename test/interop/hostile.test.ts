@@ -2,8 +2,8 @@
 // public keys (H8). A live session next to them must not notice.
 
 import t from 'tap';
-import { Lab, pause, whyNoLab } from '../fixtures/netns.ts';
-import { connect, node26, ours, plan, scratch, whyNoPeers, wireguardGo } from '../fixtures/tunnels.ts';
+import { Lab, pause, whyNoLab } from '../fixtures/lab/netns.ts';
+import { connect, node26, ours, plan, scratch, whyNoPeers, wireguardGo } from '../fixtures/lab/tunnels.ts';
 
 const skip = whyNoLab() ?? whyNoPeers() ?? false;
 t.setTimeout(300_000);

@@ -15,14 +15,22 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { Lab, run, until, whyNoLab, type Running } from '../fixtures/netns.ts';
-import { agentBundle, newKeys, node26, plan, Tunnel, whyNoPeers, wireguardGo } from '../fixtures/tunnels.ts';
+import { Lab, run, until, whyNoLab, type Running } from '../fixtures/lab/netns.ts';
+import {
+  agentBundle,
+  newKeys,
+  node26,
+  plan,
+  Tunnel,
+  whyNoPeers,
+  wireguardGo,
+} from '../fixtures/lab/tunnels.ts';
 import { hexKey, uapi } from '../fixtures/uapi.ts';
 
 const skip = whyNoLab('perl', 'setpriv') ?? whyNoPeers() ?? false;
 t.setTimeout(300_000);
 const uid = 65534;
-const transfer = new URL('../fixtures/transfer.ts', import.meta.url).pathname;
+const transfer = new URL('../fixtures/lab/transfer.ts', import.meta.url).pathname;
 const launcher = new URL('../../firmware/launcher/tun-launch', import.meta.url).pathname;
 /** TUNSETIFF and nothing else, then another user by another program. */
 const plainest = [

@@ -3,7 +3,7 @@
 
 import t from 'tap';
 import { existsSync, readFileSync } from 'node:fs';
-import { Lab, run, until, whyNoLab } from '../fixtures/netns.ts';
+import { Lab, run, until, whyNoLab } from '../fixtures/lab/netns.ts';
 import {
   Tunnel,
   agentBundle,
@@ -15,7 +15,7 @@ import {
   wg,
   whyNoPeers,
   wireguardGo,
-} from '../fixtures/tunnels.ts';
+} from '../fixtures/lab/tunnels.ts';
 
 const skip = whyNoLab() ?? whyNoPeers() ?? false;
 t.setTimeout(300_000);

@@ -3,13 +3,13 @@
 
 import t from 'tap';
 import type { Test } from 'tap';
-import { Lab, until, whyNoLab } from '../fixtures/netns.ts';
-import { connect, node26, ours, plan, whyNoPeers, wireguardGo } from '../fixtures/tunnels.ts';
-import type { Implementation } from '../fixtures/tunnels.ts';
+import { Lab, until, whyNoLab } from '../fixtures/lab/netns.ts';
+import { connect, node26, ours, plan, whyNoPeers, wireguardGo } from '../fixtures/lab/tunnels.ts';
+import type { Implementation } from '../fixtures/lab/tunnels.ts';
 
 const skip = whyNoLab() ?? whyNoPeers() ?? false;
 t.setTimeout(300_000);
-const program = new URL('../fixtures/transfer.ts', import.meta.url).pathname;
+const program = new URL('../fixtures/lab/transfer.ts', import.meta.url).pathname;
 
 function variant(name: string, env: Record<string, string>): Implementation {
   const base = ours();

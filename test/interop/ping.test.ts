@@ -2,8 +2,8 @@
 // they, with and without pre-shared key, IPv4 and IPv6 outside, both inside (conformance S, K, I sections end to end).
 
 import t from 'tap';
-import { Lab, whyNoLab } from '../fixtures/netns.ts';
-import { connect, ours, plan, wg, whyNoPeers, wireguardGo } from '../fixtures/tunnels.ts';
+import { Lab, whyNoLab } from '../fixtures/lab/netns.ts';
+import { connect, ours, plan, wg, whyNoPeers, wireguardGo } from '../fixtures/lab/tunnels.ts';
 
 const skip = whyNoLab() ?? whyNoPeers() ?? false;
 t.setTimeout(300_000);

@@ -2,9 +2,9 @@
 // direction, whoever initiates (conformance §3); with the right one the same tunnel works at once.
 
 import t from 'tap';
-import { Lab, pause, until, whyNoLab } from '../fixtures/netns.ts';
-import { connect, ours, plan, wg, whyNoPeers, wireguardGo } from '../fixtures/tunnels.ts';
-import type { Tunnel } from '../fixtures/tunnels.ts';
+import { Lab, pause, until, whyNoLab } from '../fixtures/lab/netns.ts';
+import { connect, ours, plan, wg, whyNoPeers, wireguardGo } from '../fixtures/lab/tunnels.ts';
+import type { Tunnel } from '../fixtures/lab/tunnels.ts';
 
 const skip = whyNoLab() ?? whyNoPeers() ?? false;
 t.setTimeout(300_000);

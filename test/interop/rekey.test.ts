@@ -2,9 +2,9 @@
 // over it: in real time, both roles at once, for a virtual clock proves our arithmetic but not the other side's.
 
 import t from 'tap';
-import { Lab, whyNoLab } from '../fixtures/netns.ts';
-import { connect, ours, plan, whyNoPeers, wireguardGo } from '../fixtures/tunnels.ts';
-import type { Pair } from '../fixtures/tunnels.ts';
+import { Lab, whyNoLab } from '../fixtures/lab/netns.ts';
+import { connect, ours, plan, whyNoPeers, wireguardGo } from '../fixtures/lab/tunnels.ts';
+import type { Pair } from '../fixtures/lab/tunnels.ts';
 
 const skip = whyNoLab() ?? whyNoPeers() ?? false;
 t.setTimeout(300_000);

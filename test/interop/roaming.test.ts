@@ -2,9 +2,9 @@
 // families, whichever side moves, without a new handshake; and the answers leave from the address that was spoken to (E2).
 
 import t from 'tap';
-import { Lab, whyNoLab } from '../fixtures/netns.ts';
-import { connect, ours, plan, wg, whyNoPeers, wireguardGo } from '../fixtures/tunnels.ts';
-import type { Implementation } from '../fixtures/tunnels.ts';
+import { Lab, whyNoLab } from '../fixtures/lab/netns.ts';
+import { connect, ours, plan, wg, whyNoPeers, wireguardGo } from '../fixtures/lab/tunnels.ts';
+import type { Implementation } from '../fixtures/lab/tunnels.ts';
 
 const skip = whyNoLab() ?? whyNoPeers() ?? false;
 t.setTimeout(300_000);

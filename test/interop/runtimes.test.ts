@@ -5,12 +5,12 @@
 import t from 'tap';
 import type { Test } from 'tap';
 import { existsSync, realpathSync } from 'node:fs';
-import { Lab, has, run, until, whyNoLab } from '../fixtures/netns.ts';
-import { connect, node26, plan, sallyport, whyNoPeers, wireguardGo } from '../fixtures/tunnels.ts';
+import { Lab, has, run, until, whyNoLab } from '../fixtures/lab/netns.ts';
+import { connect, node26, plan, sallyport, whyNoPeers, wireguardGo } from '../fixtures/lab/tunnels.ts';
 
 const skip = whyNoLab() ?? whyNoPeers() ?? false;
 t.setTimeout(300_000);
-const program = new URL('../fixtures/transfer.ts', import.meta.url).pathname;
+const program = new URL('../fixtures/lab/transfer.ts', import.meta.url).pathname;
 const localDeno = new URL('../../node_modules/.bin/deno', import.meta.url).pathname;
 
 interface Runtime {

@@ -2,8 +2,8 @@
 // software on top of other implementations drop people at every refresh.
 
 import t from 'tap';
-import { Lab, pause, whyNoLab } from '../fixtures/netns.ts';
-import { connect, ours, plan, wg, wgInput, whyNoPeers, wireguardGo } from '../fixtures/tunnels.ts';
+import { Lab, pause, whyNoLab } from '../fixtures/lab/netns.ts';
+import { connect, ours, plan, wg, wgInput, whyNoPeers, wireguardGo } from '../fixtures/lab/tunnels.ts';
 
 const skip = whyNoLab() ?? whyNoPeers() ?? false;
 

@@ -2,8 +2,8 @@
 // handshake, a quarter of a second late at most. No Core, no Proxy, no timer of the control plane takes part.
 
 import t from 'tap';
-import { Lab, until, whyNoLab } from '../fixtures/netns.ts';
-import { newKeys, node26, ours, plan, Tunnel, wg, whyNoPeers } from '../fixtures/tunnels.ts';
+import { Lab, until, whyNoLab } from '../fixtures/lab/netns.ts';
+import { newKeys, node26, ours, plan, Tunnel, wg, whyNoPeers } from '../fixtures/lab/tunnels.ts';
 
 const staleAfterMs = 180_000;
 t.setTimeout(staleAfterMs + 60_000);
@@ -27,7 +27,7 @@ t.test('a silenced client is logged out 180.0 s after its last handshake', { ski
   const psk = wg('genpsk');
   const client = await Tunnel.start(lab, ours(), far, plan.b.port);
 
-  const program = new URL('../fixtures/gatewayprocess.ts', import.meta.url).pathname;
+  const program = new URL('../fixtures/lab/gatewayprocess.ts', import.meta.url).pathname;
   const gateway = near.start(node26, ['--disable-warning=ExperimentalWarning', program], { input: true });
   const setup = {
     ifname: lab.interfaceName(),

@@ -4,8 +4,8 @@
 import t from 'tap';
 import type { Test } from 'tap';
 import { readdirSync, readFileSync } from 'node:fs';
-import { searchMemory } from '../fixtures/memory.ts';
-import { Lab, pause, until, whyNoLab } from '../fixtures/netns.ts';
+import { searchMemory } from '../fixtures/fakes/memory.ts';
+import { Lab, pause, until, whyNoLab } from '../fixtures/lab/netns.ts';
 import {
   connect,
   newKeys,
@@ -16,8 +16,8 @@ import {
   whyNoPeers,
   wg,
   wireguardGo,
-} from '../fixtures/tunnels.ts';
-import type { Implementation } from '../fixtures/tunnels.ts';
+} from '../fixtures/lab/tunnels.ts';
+import type { Implementation } from '../fixtures/lab/tunnels.ts';
 
 const skip = whyNoLab() ?? whyNoPeers() ?? false;
 t.setTimeout(300_000);
@@ -41,10 +41,10 @@ function cryptorMs(tunnel: Tunnel): number | null {
 }
 
 async function transfer(t: Test, from: Tunnel, to: Tunnel, address: string, seed: number): Promise<void> {
-  const server = to.namespace.start(node26, [program('transfer'), 'serve', address, '5099']);
+  const server = to.namespace.start(node26, [program('lab/transfer'), 'serve', address, '5099']);
   t.ok(await until(() => server.stdout.includes('listening'), 10_000), 'server listens');
   const sender = from.namespace.start(node26, [
-    program('transfer'),
+    program('lab/transfer'),
     ...['send', address, '5099', `${bytes}`, `${seed}`],
   ]);
   t.equal(await sender.ended, 0, `unchanged: ${sender.stdout.trim()}${sender.stderr.trim()}`);

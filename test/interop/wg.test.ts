@@ -4,8 +4,17 @@
 import t from 'tap';
 import { connect as connectSocket } from 'node:net';
 import { statSync } from 'node:fs';
-import { Lab, whyNoLab } from '../fixtures/netns.ts';
-import { Tunnel, newKeys, ours, scratch, wg, wgInput, whyNoPeers, wireguardGo } from '../fixtures/tunnels.ts';
+import { Lab, whyNoLab } from '../fixtures/lab/netns.ts';
+import {
+  Tunnel,
+  newKeys,
+  ours,
+  scratch,
+  wg,
+  wgInput,
+  whyNoPeers,
+  wireguardGo,
+} from '../fixtures/lab/tunnels.ts';
 
 const skip = whyNoLab() ?? whyNoPeers() ?? false;
 t.setTimeout(300_000);

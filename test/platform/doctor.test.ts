@@ -13,10 +13,10 @@ import {
   probeUdp,
 } from '../../src/platform/doctor.ts';
 import type { Libc } from '../../src/platform/libc.ts';
-import { FaultyFfi } from '../fixtures/faultyffi.ts';
+import { FaultyFfi } from '../fixtures/fakes/faultyffi.ts';
 import { enterPrivateNetwork, libcOver, noNetwork } from '../fixtures/native.ts';
-import { stablelibProvider } from '../fixtures/stablelib.ts';
-import type { CryptoProvider } from '../../src/wireguard/provider.ts';
+import { stablelibProvider } from '../fixtures/twins/stablelib.ts';
+import type { CryptoProvider } from '../../src/wireguard/primitives/provider.ts';
 
 const faulty = new FaultyFfi(await loadFfi());
 const libc = libcOver(faulty);

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { describeFd, InheritedTun } from '../../src/platform/inherited.ts';
 import { Arena } from '../../src/util/arena.ts';
-import { FakeTun } from '../fixtures/faketun.ts';
+import { FakeTun } from '../fixtures/fakes/faketun.ts';
 import { soon } from '../fixtures/soon.ts';
 
 const EAGAIN = 11;

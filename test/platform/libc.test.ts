@@ -4,10 +4,10 @@ import t from 'tap';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import * as c from '../../src/platform/constants.ts';
-import { epollEvent } from '../../src/platform/layout.ts';
+import { epollEvent } from '../../src/platform/net/kernelstructs.ts';
 import { isTransient, Libc } from '../../src/platform/libc.ts';
 import { loadFfi } from '../../src/platform/ffi/ffi.ts';
-import { narrowBase, narrowFfi } from '../fixtures/narrowffi.ts';
+import { narrowBase, narrowFfi } from '../fixtures/fakes/narrowffi.ts';
 import { libcOver, openLibc } from '../fixtures/native.ts';
 
 const libc = await openLibc();

@@ -5,9 +5,9 @@ import { Worker } from 'node:worker_threads';
 import { loadFfi } from '../../src/platform/ffi/ffi.ts';
 import * as c from '../../src/platform/constants.ts';
 import { Poller, Wake } from '../../src/platform/poll.ts';
-import { openUdp } from '../../src/platform/udp.ts';
+import { openUdp } from '../../src/platform/net/udp.ts';
 import { Endpoint } from '../../src/wireguard/endpoint.ts';
-import { FaultyFfi } from '../fixtures/faultyffi.ts';
+import { FaultyFfi } from '../fixtures/fakes/faultyffi.ts';
 import { libcOver } from '../fixtures/native.ts';
 
 const faulty = new FaultyFfi(await loadFfi());

@@ -6,11 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { equalBytes } from '../../src/util/bytes.ts';
 import * as c from '../../src/platform/constants.ts';
-import { Netlink } from '../../src/platform/netlink.ts';
+import { Netlink } from '../../src/platform/net/netlink.ts';
 import { openTun, tunFromFd } from '../../src/platform/tun.ts';
-import { openUdp, ReceiveSlot } from '../../src/platform/udp.ts';
+import { openUdp, ReceiveSlot } from '../../src/platform/net/udp.ts';
 import { Endpoint } from '../../src/wireguard/endpoint.ts';
-import { FaultyFfi } from '../fixtures/faultyffi.ts';
+import { FaultyFfi } from '../fixtures/fakes/faultyffi.ts';
 import { enterPrivateNetwork, libcOver, noNetwork } from '../fixtures/native.ts';
 import { loadFfi } from '../../src/platform/ffi/ffi.ts';
 

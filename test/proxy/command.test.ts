@@ -2,8 +2,8 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { join } from 'node:path';
 import { run as command } from '../../src/proxy/command.ts';
-import { runHere, start } from '../fixtures/role.ts';
-import type { Ran } from '../fixtures/role.ts';
+import { runHere, start } from '../fixtures/system/role.ts';
+import type { Ran } from '../fixtures/system/role.ts';
 
 const door = new URL('../../src/proxy/command.ts', import.meta.url).href;
 

@@ -4,8 +4,8 @@ import t from 'tap';
 import { request as httpRequest } from 'node:http';
 import { WebSocket } from 'ws';
 import { createLog } from '../../src/control/log.ts';
-import { relayProtocol } from '../../src/control/relay.ts';
-import { paths } from '../../src/control/words.ts';
+import { relayProtocol } from '../../src/control/wire/relay.ts';
+import { paths } from '../../src/control/clientapi/words.ts';
 import { Front } from '../../src/proxy/front.ts';
 import { Limits } from '../../src/proxy/limits.ts';
 

@@ -1,6 +1,6 @@
 import t from 'tap';
-import type { ChannelHandlers } from '../../src/control/channel.ts';
-import type { RelayAnswer, RelayRequest } from '../../src/control/relay.ts';
+import type { ChannelHandlers } from '../../src/control/wire/channel.ts';
+import type { RelayAnswer, RelayRequest } from '../../src/control/wire/relay.ts';
 import { Uplink } from '../../src/proxy/uplink.ts';
 import type { Asker, UplinkChannel } from '../../src/proxy/uplink.ts';
 

@@ -2,9 +2,9 @@
 // afterwards both sides must agree on a session and carry data both ways.
 
 import t from 'tap';
-import { nodeProvider } from '../fixtures/nodecrypto.ts';
-import { Pair } from '../fixtures/pair.ts';
-import type { Host } from '../fixtures/pair.ts';
+import { nodeProvider } from '../fixtures/twins/nodecrypto.ts';
+import { Pair } from '../fixtures/packets/pair.ts';
+import type { Host } from '../fixtures/packets/pair.ts';
 
 interface Flight {
   readonly to: Host;

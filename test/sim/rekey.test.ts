@@ -2,8 +2,8 @@
 // does to their order.
 
 import t from 'tap';
-import { nodeProvider } from '../fixtures/nodecrypto.ts';
-import { Pair, packet4 } from '../fixtures/pair.ts';
+import { nodeProvider } from '../fixtures/twins/nodecrypto.ts';
+import { Pair, packet4 } from '../fixtures/packets/pair.ts';
 import { seedOf } from '../fixtures/rng.ts';
 
 t.test('T3 S7 an hour of traffic renews every 120 s and loses nothing', async t => {

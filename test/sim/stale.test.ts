@@ -12,9 +12,9 @@
 // gateway is by then the initiator, heard nothing for 100 s (five keepalives lost in a row: .2^5) and gave the client up.
 
 import t from 'tap';
-import { nodeProvider } from '../fixtures/nodecrypto.ts';
-import { Pair } from '../fixtures/pair.ts';
-import type { PairOptions } from '../fixtures/pair.ts';
+import { nodeProvider } from '../fixtures/twins/nodecrypto.ts';
+import { Pair } from '../fixtures/packets/pair.ts';
+import type { PairOptions } from '../fixtures/packets/pair.ts';
 import { seedOf } from '../fixtures/rng.ts';
 
 const staleAfterMs = 180_000;

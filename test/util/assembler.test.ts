@@ -20,7 +20,7 @@ import {
   when,
   whenElse,
 } from '../../src/util/assembler.ts';
-import { runWasm } from '../fixtures/wasm.ts';
+import { runWasm } from '../fixtures/twins/wasm.ts';
 
 const here = i32.const(0);
 

@@ -1,8 +1,8 @@
 // The door: configuration, life cycle, revocation, the batch path's promises.
 
 import t from 'tap';
-import { Host, inner, Pair, packet4, packet6 } from '../fixtures/pair.ts';
-import type { PairOptions } from '../fixtures/pair.ts';
+import { Host, inner, Pair, packet4, packet6 } from '../fixtures/packets/pair.ts';
+import type { PairOptions } from '../fixtures/packets/pair.ts';
 import { isZero } from '../../src/util/bytes.ts';
 import { Endpoint } from '../../src/wireguard/endpoint.ts';
 import { timerNames } from '../../src/wireguard/timers.ts';

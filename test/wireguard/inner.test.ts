@@ -1,5 +1,5 @@
 import t from 'tap';
-import { packet4, packet6 } from '../fixtures/pair.ts';
+import { packet4, packet6 } from '../fixtures/packets/pair.ts';
 import { innerLength, sourceOwner, destinationOwner } from '../../src/wireguard/inner.ts';
 import { AllowedIps } from '../../src/wireguard/allowedips.ts';
 

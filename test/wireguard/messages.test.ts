@@ -1,5 +1,5 @@
 import t from 'tap';
-import * as cookie from '../../src/wireguard/cookie.ts';
+import * as cookie from '../../src/wireguard/dos/cookie.ts';
 import * as m from '../../src/wireguard/messages.ts';
 
 t.test('W3 W4 W5 W6 offsets leave no gap', async t => {

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { Keypair } from '../../src/wireguard/keypair.ts';
+import { Keypair } from '../../src/wireguard/noise/keypair.ts';
 import { Peer } from '../../src/wireguard/peer.ts';
 import { StagedBlocks } from '../../src/wireguard/staged.ts';
 

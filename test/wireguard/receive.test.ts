@@ -1,8 +1,8 @@
 // What arrives at a device: which message may change what, and in which order.
 
 import t from 'tap';
-import { Host, inner, Pair, packet4 } from '../fixtures/pair.ts';
-import type { PairOptions } from '../fixtures/pair.ts';
+import { Host, inner, Pair, packet4 } from '../fixtures/packets/pair.ts';
+import type { PairOptions } from '../fixtures/packets/pair.ts';
 import { Endpoint } from '../../src/wireguard/endpoint.ts';
 
 const ready = (options?: PairOptions): Pair => {

@@ -1,9 +1,9 @@
 // What leaves a device, and when: limits, retries, keepalives, staging, padding, accounts.
 
 import t from 'tap';
-import { nodeProvider } from '../fixtures/nodecrypto.ts';
-import { Host, inner, Pair, packet4 } from '../fixtures/pair.ts';
-import type { PairOptions } from '../fixtures/pair.ts';
+import { nodeProvider } from '../fixtures/twins/nodecrypto.ts';
+import { Host, inner, Pair, packet4 } from '../fixtures/packets/pair.ts';
+import type { PairOptions } from '../fixtures/packets/pair.ts';
 import { seeded } from '../fixtures/rng.ts';
 import { rejectAfterMessages, rekeyAfterMessages } from '../../src/wireguard/constants.ts';
 import { Endpoint } from '../../src/wireguard/endpoint.ts';

@@ -3,7 +3,7 @@
 import { PlainError, usageError } from '../../util/errors.ts';
 import { verifyCheckpoint } from '../store/audit.ts';
 import type { Checkpoint } from '../store/audit.ts';
-import { numberOption, readWords } from '../words.ts';
+import { numberOption, readWords } from './words.ts';
 import { date, said } from './verb.ts';
 import type { Said, Scope, Verbs } from './verb.ts';
 

@@ -2,11 +2,11 @@
 
 import { renderUnicodeCompact } from 'uqr';
 import { PlainError } from '../../util/errors.ts';
-import { enrolSecret } from '../../control/enrolment.ts';
+import { enrolSecret } from '../../control/trust/enrolment.ts';
 import { hashToken, newId, newToken } from '../ids.ts';
-import { hashRecoveryCode, newRecoveryCodes } from '../mfa/recovery.ts';
-import { base32, otpauthUri, totpSeedBytes } from '../mfa/totp.ts';
-import { listOption, numberOption, readWords } from '../words.ts';
+import { hashRecoveryCode, newRecoveryCodes } from '../methods/recovery.ts';
+import { base32, otpauthUri, totpSeedBytes } from '../methods/totp.ts';
+import { listOption, numberOption, readWords } from './words.ts';
 import { audit, date, deviceOf, endedText, groupNames, named, said, table, userOf } from './verb.ts';
 import type { Said, Scope, Verb, Verbs } from './verb.ts';
 

@@ -1,17 +1,17 @@
 // The administrator's verbs on locations and their agents.
 
-import { generateX25519KeyPair } from '../../control/keys.ts';
-import { endpointText } from '../../control/words.ts';
+import { generateX25519KeyPair } from '../../control/trust/keys.ts';
+import { endpointText } from '../../control/clientapi/words.ts';
 import { check } from '../../control/validate.ts';
 import { toBase64 } from '../../util/bytes.ts';
 import { PlainError, usageError } from '../../util/errors.ts';
 import { formatPrefix } from '../../util/inet.ts';
 import { hashToken, newId, newToken } from '../ids.ts';
-import { locationFlags, settingsFrom } from '../locationflags.ts';
-import { locationSettings, networksOf, settingsProblem } from '../policy.ts';
-import type { LocationSettings } from '../policy.ts';
+import { locationFlags, settingsFrom } from './locationflags.ts';
+import { locationSettings, networksOf, settingsProblem } from '../policy/policy.ts';
+import type { LocationSettings } from '../policy/policy.ts';
 import type { Location } from '../store/places.ts';
-import { numberOption, readWords } from '../words.ts';
+import { numberOption, readWords } from './words.ts';
 import { audit, date, endedText, locationOf, named, said, table } from './verb.ts';
 import type { Said, Scope, Verbs } from './verb.ts';
 

@@ -1,7 +1,7 @@
 // The administrator's verbs on sessions.
 
 import { PlainError, usageError } from '../../util/errors.ts';
-import { readWords } from '../words.ts';
+import { readWords } from './words.ts';
 import { date, deviceOf, said, table, userOf } from './verb.ts';
 import type { Said, Scope, Verbs } from './verb.ts';
 

@@ -3,7 +3,7 @@
 import { check, id, label } from '../../control/validate.ts';
 import { PlainError, usageError } from '../../util/errors.ts';
 import type { Random } from '../ids.ts';
-import type { Sessions } from '../sessions.ts';
+import type { Sessions } from '../sessions/sessions.ts';
 import type { Device, User } from '../store/people.ts';
 import type { Location } from '../store/places.ts';
 import type { Store } from '../store/store.ts';

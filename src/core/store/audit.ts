@@ -4,7 +4,7 @@
 
 import { utf8 } from '../../util/bytes.ts';
 import { createHash } from 'node:crypto';
-import { signBytes, verifyBytes } from '../../control/keys.ts';
+import { signBytes, verifyBytes } from '../../control/trust/keys.ts';
 import type { Database } from './database.ts';
 
 export interface AuditRecord {

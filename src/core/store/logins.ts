@@ -1,9 +1,9 @@
 // Logins on their way, nonces that were used, attempts that were counted, and one-time tokens. All of it is in the store and
 // not in memory, so a restart of Core loses no login and forgets no wrong guess.
 
-import { openGate } from '../attempts.ts';
-import type { Gate } from '../attempts.ts';
-import type { LoginState } from '../login.ts';
+import { openGate } from '../login/attempts.ts';
+import type { Gate } from '../login/attempts.ts';
+import type { LoginState } from '../login/login.ts';
 import type { Database } from './database.ts';
 import type { Vault } from './vault.ts';
 
@@ -14,7 +14,7 @@ const sealedKey = 'sealed_key';
 export interface Token {
   readonly subject: string;
   readonly details: Readonly<Record<string, string>>;
-  /** For MACs, where the token itself stays with its bearer (control/enrolment.ts). */
+  /** For MACs, where the token itself stays with its bearer (control/trust/enrolment.ts). */
   readonly key: Uint8Array | null;
 }
 

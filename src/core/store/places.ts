@@ -1,8 +1,8 @@
 // Locations, the inner addresses of devices there, and the agents that guard them. The proof key of a location is Core's own
 // X25519 key for device proofs; the gateway's WireGuard key is the agent's and only its public half is here.
 
-import type { LocationSettings } from '../policy.ts';
-import { hostRange } from '../policy.ts';
+import type { LocationSettings } from '../policy/policy.ts';
+import { hostRange } from '../policy/policy.ts';
 import type { Database, Row } from './database.ts';
 import type { Vault } from './vault.ts';
 

@@ -2,8 +2,8 @@
 // then `active`, then `ended` with a reason. The grant text holds the PSK only sealed to that agent, so it can be sent again
 // to one that lost its memory; the plaintext is nowhere.
 
-import type { EndReason } from '../../control/reasons.ts';
-import type { Policy } from '../policy.ts';
+import type { EndReason } from '../../control/clientapi/reasons.ts';
+import type { Policy } from '../policy/policy.ts';
 import type { Database, Row } from './database.ts';
 
 export type SessionStatus = 'pending' | 'active' | 'ended';

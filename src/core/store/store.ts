@@ -4,8 +4,8 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ed25519PublicKey, generateSignKeyPair } from '../../control/keys.ts';
-import type { RawKeyPair } from '../../control/keys.ts';
+import { ed25519PublicKey, generateSignKeyPair } from '../../control/trust/keys.ts';
+import type { RawKeyPair } from '../../control/trust/keys.ts';
 import { fromBase64, toBase64 } from '../../util/bytes.ts';
 import { usageError } from '../../util/errors.ts';
 import { Audit } from './audit.ts';

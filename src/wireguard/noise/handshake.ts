@@ -11,11 +11,11 @@
 
 import { equalBytes, isZero, wipe } from '../../util/bytes.ts';
 import { initiationIntervalMs } from '../constants.ts';
-import { hash, kdf1, kdf2, kdf3 } from '../crypto.ts';
+import { hash, kdf1, kdf2, kdf3 } from '../primitives/crypto.ts';
 import * as m from '../messages.ts';
 import type { Peer } from '../peer.ts';
-import type { CryptoProvider } from '../provider.ts';
-import { compareTimestamps, timestampBytes } from '../tai64n.ts';
+import type { CryptoProvider } from '../primitives/provider.ts';
+import { compareTimestamps, timestampBytes } from './tai64n.ts';
 
 const ascii = (text: string): Uint8Array => Uint8Array.from(text, c => c.charCodeAt(0));
 const bytes32 = (): Uint8Array => new Uint8Array(32);

@@ -1,6 +1,6 @@
 import t from 'tap';
-import { administer } from '../../../src/core/admin.ts';
-import { Desk } from '../../fixtures/memorystore.ts';
+import { administer } from '../../../src/core/admin/admin.ts';
+import { Desk } from '../../fixtures/fakes/memorystore.ts';
 
 const text = (desk: Desk, ...args: string[]): string => administer(desk, args).text;
 

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { generateSignKeyPair } from '../../../src/control/keys.ts';
+import { generateSignKeyPair } from '../../../src/control/trust/keys.ts';
 import { Audit, verifyCheckpoint } from '../../../src/core/store/audit.ts';
 import { Database } from '../../../src/core/store/database.ts';
 

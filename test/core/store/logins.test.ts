@@ -1,7 +1,7 @@
 import t from 'tap';
-import { openGate } from '../../../src/core/attempts.ts';
-import type { LoginState } from '../../../src/core/login.ts';
-import { Desk } from '../../fixtures/memorystore.ts';
+import { openGate } from '../../../src/core/login/attempts.ts';
+import type { LoginState } from '../../../src/core/login/login.ts';
+import { Desk } from '../../fixtures/fakes/memorystore.ts';
 
 const login: LoginState = {
   id: 'l_0',

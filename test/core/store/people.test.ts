@@ -1,5 +1,5 @@
 import t from 'tap';
-import { Desk } from '../../fixtures/memorystore.ts';
+import { Desk } from '../../fixtures/fakes/memorystore.ts';
 
 t.test('users, factors and devices', async t => {
   const { store } = new Desk();

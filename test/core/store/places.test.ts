@@ -1,6 +1,6 @@
 import t from 'tap';
 import { seeded, seedOf } from '../../fixtures/rng.ts';
-import { Desk } from '../../fixtures/memorystore.ts';
+import { Desk } from '../../fixtures/fakes/memorystore.ts';
 
 t.test('locations, proof keys and agents', async t => {
   const desk = new Desk();

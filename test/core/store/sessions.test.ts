@@ -1,7 +1,7 @@
 import t from 'tap';
-import { defaultPolicy } from '../../../src/core/policy.ts';
+import { defaultPolicy } from '../../../src/core/policy/policy.ts';
 import type { Session } from '../../../src/core/store/sessions.ts';
-import { Desk } from '../../fixtures/memorystore.ts';
+import { Desk } from '../../fixtures/fakes/memorystore.ts';
 
 const session: Session = {
   id: 's_1',

@@ -4,7 +4,7 @@ import t from 'tap';
 import { openDenoFfi } from '../../../src/platform/ffi/deno.ts';
 import { openNodeFfi } from '../../../src/platform/ffi/node.ts';
 import { ffiSuite } from '../../fixtures/ffisuite.ts';
-import { fakeDeno } from '../../fixtures/fakedeno.ts';
+import { fakeDeno } from '../../fixtures/fakes/fakedeno.ts';
 
 t.test('outside Deno', async t => {
   t.throws(() => openDenoFfi(), /not running under Deno/);

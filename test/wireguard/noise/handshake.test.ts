@@ -1,14 +1,14 @@
 // The handshake against an independent writing of the paper, byte by byte, in both roles.
 
 import t from 'tap';
-import * as ref from '../../fixtures/reference-noise.ts';
+import * as ref from '../../fixtures/twins/reference-noise.ts';
 import { seeded } from '../../fixtures/rng.ts';
 import { Arena } from '../../../src/util/arena.ts';
 import { fromHex, isZero } from '../../../src/util/bytes.ts';
-import { stablelibProvider } from '../../fixtures/stablelib.ts';
+import { stablelibProvider } from '../../fixtures/twins/stablelib.ts';
 import { clamp, isSamePrivateKey, Noise } from '../../../src/wireguard/noise/handshake.ts';
 import { Peer } from '../../../src/wireguard/peer.ts';
-import type { CryptoProvider } from '../../../src/wireguard/provider.ts';
+import type { CryptoProvider } from '../../../src/wireguard/primitives/provider.ts';
 import { StagedBlocks } from '../../../src/wireguard/staged.ts';
 
 const random = seeded(20);

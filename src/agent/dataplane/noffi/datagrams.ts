@@ -1,0 +1,79 @@
+// Datagrams: the device's two sockets on the route without FFI; what sockets.ts is on the others (conformance E3, E4).
+
+import { openDgram, type DgramUdp } from '../../../platform/net/dgram.ts';
+import type { Arena } from '../../../util/arena.ts';
+import type { Sockets } from '../ports.ts';
+
+const EADDRINUSE = 98;
+const EPERM = 1;
+/** While the kernel chooses the port, IPv6 may have given it to somebody else. */
+const portAttempts = 100;
+
+export interface DatagramsParts {
+  readonly arena: Arena;
+  readonly onReadable: () => void;
+  /** A datagram that was thought sent was not. */
+  readonly onError: () => void;
+  readonly warn: (message: string) => void;
+}
+
+export class Datagrams implements Sockets {
+  v4: DgramUdp | null = null;
+  v6: DgramUdp | null = null;
+  port = 0;
+  readonly mark = 0;
+  readonly #parts: DatagramsParts;
+  #isOpen = false;
+
+  constructor(parts: DatagramsParts) {
+    this.#parts = parts;
+  }
+
+  of(family: number): DgramUdp | null {
+    return family === 4 ? this.v4 : family === 6 ? this.v6 : null;
+  }
+
+  bind(): number {
+    this.close();
+    const { arena, onReadable, onError } = this.#parts;
+    for (let attempt = this.port === 0 ? portAttempts : 1; attempt > 0; attempt--) {
+      const v4 = openDgram(arena, 4, this.port, onReadable, onError);
+      const v6 = openDgram(
+        arena,
+        6,
+        typeof v4 === 'object' && v4 !== null ? v4.port : this.port,
+        onReadable,
+        onError,
+      );
+      if (typeof v4 === 'object') this.v4 = v4;
+      if (typeof v6 === 'object') this.v6 = v6;
+      const one = this.v4 ?? this.v6;
+      if (typeof v4 === 'object' && typeof v6 === 'object' && one !== null) {
+        this.port = one.port;
+        this.#isOpen = true;
+        return 0;
+      }
+      this.close();
+    }
+    return -EADDRINUSE;
+  }
+
+  setPort(port: number): number {
+    this.port = port;
+    return this.#isOpen ? this.bind() : 0;
+  }
+
+  /** SO_MARK is out of Node's reach: no mark is the only one there is. */
+  setMark(mark: number): number {
+    if (mark === 0) return 0;
+    this.#parts.warn(`fwmark ${mark} is refused: it takes FFI to mark packets; leave it 0`);
+    return -EPERM;
+  }
+
+  close(): void {
+    this.v4?.close();
+    this.v6?.close();
+    this.v4 = this.v6 = null;
+    this.#isOpen = false;
+  }
+}

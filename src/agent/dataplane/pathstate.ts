@@ -1,0 +1,32 @@
+// Parts of the packet path that remember nothing between turns, on one arena: the data plane's own, and the bench's.
+
+import { SendBatch } from '../../datapath/batch.ts';
+import { type Checksum, createChecksum } from '../../datapath/checksum.ts';
+import { Coalescer } from '../../datapath/coalesce.ts';
+import { Segmenter } from '../../datapath/segment.ts';
+import { Unreachable } from '../../datapath/unreachable.ts';
+import type { Libc } from '../../platform/libc.ts';
+import { ReceiveSlot } from '../../platform/net/udp.ts';
+import { Endpoint } from '../../wireguard/endpoint.ts';
+import type { LoopParts } from './loop.ts';
+
+export type SharedParts = Omit<LoopParts, 'device' | 'tun' | 'sockets' | 'counters' | 'out'>;
+
+/** `memory` is what the arena lies in. */
+export function makeParts(
+  libc: Libc,
+  memory: WebAssembly.Memory,
+  mtu: number,
+): SharedParts & { readonly checksum: Checksum; readonly slot: ReceiveSlot } {
+  const { arena } = libc;
+  const checksum = createChecksum(memory, arena);
+  return {
+    arena,
+    checksum,
+    slot: new ReceiveSlot(libc, new Endpoint()),
+    batch: new SendBatch(arena),
+    segmenter: new Segmenter(arena, checksum, mtu),
+    coalescer: new Coalescer(arena, checksum, { base: libc.base, pointerBytes: libc.ffi.pointerBytes }),
+    unreachable: new Unreachable(arena, checksum),
+  };
+}

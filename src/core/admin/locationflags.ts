@@ -1,0 +1,75 @@
+// Options of `core location add` and `set`, and how they become settings.
+
+import { usageError } from '../../util/errors.ts';
+import type { LocationSettings } from '../policy/policy.ts';
+import { listOption, numberOption } from './words.ts';
+import type { Words } from './words.ts';
+
+/** Name -> takes a value. */
+export const locationFlags: Readonly<Record<string, boolean>> = {
+  network: true,
+  network6: true,
+  endpoint: true,
+  'allowed-ips': true,
+  dns: true,
+  mtu: true,
+  keepalive: true,
+  groups: true,
+  steps: true,
+  'allow-x25519': false,
+  'stale-after': true,
+  'idle-after': true,
+  'max-life': true,
+  lease: true,
+  'claim-within': true,
+  'offline-grace': true,
+  'on-roam': true,
+  ack: true,
+  'demo-stale-after': true,
+};
+
+/** What the options say over `before`. The shape is checked by whoever stores it. */
+export function settingsFrom(words: Words, before: LocationSettings | undefined): LocationSettings {
+  const network = words.options.get('network') ?? before?.network;
+  if (network === undefined)
+    throw usageError('no-network', 'a location needs --network PREFIX such as 10.77.0.0/24');
+  const settings: Record<string, unknown> = {
+    ...before,
+    ...defined({
+      network,
+      network6: words.options.get('network6'),
+      endpoint: words.options.get('endpoint'),
+      allowedIps: listOption(words, 'allowed-ips'),
+      dns: listOption(words, 'dns'),
+      mtu: numberOption(words, 'mtu', 'bytes'),
+      keepalive: numberOption(words, 'keepalive', 'seconds'),
+      groups: listOption(words, 'groups'),
+      // "totp,recovery" is one step with two choices, "totp/recovery" two steps.
+      steps: words.options
+        .get('steps')
+        ?.split('/')
+        .map(step => step.split(',')),
+      allowX25519: words.options.has('allow-x25519') ? true : undefined,
+    }),
+  };
+  const policy = {
+    ...before?.policy,
+    ...defined({
+      staleAfter: numberOption(words, 'stale-after', 'seconds'),
+      idleAfter: numberOption(words, 'idle-after', 'seconds'),
+      maxLife: numberOption(words, 'max-life', 'seconds'),
+      lease: numberOption(words, 'lease', 'seconds'),
+      claimWithin: numberOption(words, 'claim-within', 'seconds'),
+      offlineGrace: numberOption(words, 'offline-grace', 'seconds'),
+      onRoam: words.options.get('on-roam'),
+      ack: words.options.get('ack'),
+      dangerouslyShortStaleAfter: numberOption(words, 'demo-stale-after', 'seconds'),
+    }),
+  };
+  if (Object.keys(policy).length > 0) settings['policy'] = policy;
+  return settings as LocationSettings;
+}
+
+function defined(values: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+}

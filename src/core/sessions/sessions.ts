@@ -1,0 +1,446 @@
+// Sessions: from an accepted login to the typed reason of the end. A session is committed as active only after an agent has
+// acknowledged its grant; renewals, snapshots, supersession, revocation and expiry all go through here, and everybody who
+// watches a session is told. No sockets and no timers: agents are reached through the hub, time comes with `tick(now)`.
+
+import type { GrantRefusal } from '../../control/trust/grant.ts';
+import type { Log } from '../../control/log.ts';
+import type { AgentConfig, SessionStats } from '../../control/wire/agentchannel.ts';
+import type { SessionInfo } from '../../control/clientapi/bodies.ts';
+import type { Counters } from '../../control/clientapi/words.ts';
+import type { EndReason } from '../../control/clientapi/reasons.ts';
+import { type Answer, Answers } from './answers.ts';
+import { type Check, Checks, scanEveryMs } from './checks.ts';
+import { leaseEnd, mint } from './mint.ts';
+import { Hub } from '../agents/hub.ts';
+import type { HeldGrant, HubEvents } from '../agents/hub.ts';
+import { hashToken, newId, newToken } from '../ids.ts';
+import type { Random } from '../ids.ts';
+import type { LoginState } from '../login/login.ts';
+import { agentConfig, mayUse, policyOf } from '../policy/policy.ts';
+import type { Location } from '../store/places.ts';
+import type { Session, StoredGrant } from '../store/sessions.ts';
+import type { Store } from '../store/store.ts';
+import { type Watcher, Watchers } from './watchers.ts';
+
+export interface Authorised {
+  readonly ok: true;
+  readonly session: Session;
+  /** The PSK sealed to the client. */
+  readonly granted: string;
+  readonly loginDigest: string;
+  readonly token: string;
+}
+
+export type NotAuthorised = {
+  readonly ok: false;
+  readonly code: 'no-agent' | 'agent-timeout' | 'agent-refused' | 'network-full' | 'kem-refused' | 'denied';
+  /** With `agent-refused`: the agent's code. */
+  readonly detail?: GrantRefusal;
+};
+
+/** A lease to write down and to tell these agents of. */
+interface Renewal {
+  readonly id: string;
+  readonly until: number;
+  readonly agents: readonly string[];
+}
+
+const ackWithinMs = 5000;
+/** When a lease is due and no agent is there to hear of it. */
+const againMs = 10_000;
+const warnAtMs = [600_000, 120_000];
+
+/** Ends that one agent sees by itself: they end the session only where no other agent still carries it. */
+const localReasons: ReadonlySet<EndReason> = new Set<EndReason>([
+  'stale',
+  'idle',
+  'unclaimed',
+  'lease',
+  'roamed',
+  'agent-stopped',
+]);
+
+export interface SessionsOptions {
+  readonly store: Store;
+  readonly clock: () => number;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+export class Sessions implements HubEvents {
+  readonly hub: Hub;
+  readonly #store: Store;
+  readonly #clock: () => number;
+  readonly #random: Random;
+  readonly #log: Log;
+  readonly #answers = new Answers();
+  readonly #watchers = new Watchers();
+  /** Of the active sessions. */
+  readonly #checks = new Checks();
+
+  constructor(options: SessionsOptions) {
+    this.#store = options.store;
+    this.#clock = options.clock;
+    this.#random = options.random;
+    this.#log = options.log;
+    this.hub = new Hub(this);
+    // A session that was pending when Core stopped was never answered for: nobody knows its key.
+    for (const session of this.#store.sessions.live())
+      if (session.status === 'pending') this.end(session.id, 'policy', 'core');
+      else this.#checks.plan(session.id, 0);
+  }
+
+  /**
+   * Grants a fully proved login. `commit` runs in the transaction that records the session: it uses the codes up and saves
+   * the login, and answers false when somebody was faster. Nothing of it happens when no agent is there.
+   */
+  async authorise(
+    login: LoginState,
+    source: string,
+    commit: () => boolean,
+  ): Promise<Authorised | NotAuthorised> {
+    const location = this.#store.places.location(login.location);
+    if (location === undefined) return { ok: false, code: 'denied' };
+    const connected = this.hub.connected(location.id);
+    if (connected.length === 0) return { ok: false, code: 'no-agent' };
+    const host = this.#store.places.allocate(location, login.device);
+    if (host === null) return { ok: false, code: 'network-full' };
+    const now = this.#clock();
+    const id = newId('s', this.#random);
+    const epoch = this.#store.sessions.nextEpoch(location.id, login.deviceKey);
+    const agents = this.#store.places.agents(location.id);
+    const order = { id, epoch, login, location, agents, host, now };
+    const minted = await mint(order, this.#store.signKey.privateKey, this.#random);
+    if (minted === null) return { ok: false, code: 'kem-refused' };
+    const asked = minted.grants.filter(({ agent }) => this.hub.isConnected(agent));
+    if (asked.length === 0) return { ok: false, code: 'no-agent' };
+    const token = newToken('sps', this.#random);
+    const session: Session = {
+      id,
+      location: location.id,
+      device: login.device,
+      deviceKey: login.deviceKey,
+      user: login.user,
+      epoch,
+      status: 'pending',
+      methods: login.done,
+      tokenHash: hashToken(token),
+      policy: policyOf(location.settings),
+      createdAt: now,
+      confirmedAt: null,
+      expiresAt: minted.expiresAt,
+      leaseUntil: minted.leaseUntil,
+      endedAt: null,
+      reason: null,
+      rx: 0,
+      tx: 0,
+      handshakes: 0,
+    };
+    const recorded = this.#store.db.transaction(() => {
+      // Looked at again: minting took a moment in which an administrator may have acted.
+      if (!this.#permitted(session) || !commit()) return false;
+      this.#store.sessions.add(session, minted.grants);
+      return true;
+    });
+    if (!recorded) return { ok: false, code: 'denied' };
+    const result = await this.#askAgents(session, asked);
+    if (result === 'acked' && this.#activate(session, location, source))
+      return { ok: true, session, granted: minted.forClient, loginDigest: minted.loginDigest, token };
+    this.end(id, 'policy', 'core');
+    if (result === 'timeout') return { ok: false, code: 'agent-timeout' };
+    if (result === 'acked' || result === 'ended') return { ok: false, code: 'denied' };
+    return { ok: false, code: 'agent-refused', detail: result };
+  }
+
+  /** Ends a session everywhere. False when it had ended before. */
+  end(id: string, reason: EndReason, who: string): boolean {
+    const session = this.#store.sessions.session(id);
+    if (session === undefined || session.status === 'ended') return false;
+    const now = this.#clock();
+    const holders = this.#store.sessions
+      .grants(id)
+      .filter(grant => grant.state !== 'ended' && grant.state !== 'refused');
+    this.#store.db.transaction(() => {
+      this.#store.sessions.end(id, reason, now);
+      this.#audit('session.ended', session, who, { reason });
+    });
+    for (const { agent } of holders)
+      this.hub.revoke(agent, id, session.deviceKey, session.epoch, reason, now);
+    this.#over(session, reason);
+    return true;
+  }
+
+  /** Ends every live session that matches. */
+  endWhere(matches: (session: Session) => boolean, reason: EndReason, who: string): number {
+    const ended = this.#store.sessions.live().filter(matches);
+    for (const session of ended) this.end(session.id, reason, who);
+    return ended.length;
+  }
+
+  /** After users, devices, groups or locations changed: ends what is no longer permitted. */
+  enforce(who: string): number {
+    return this.endWhere(session => !this.#permitted(session), 'policy', who);
+  }
+
+  info(session: Session): SessionInfo {
+    return {
+      id: session.id,
+      location: session.location,
+      expiresAt: session.expiresAt,
+      now: this.#clock(),
+      stale: session.policy.staleAfter,
+      idle: session.policy.idleAfter,
+      claim: session.policy.claimWithin,
+    };
+  }
+
+  /** Calls `watcher` with the state now and with everything that follows. Null when too many watch already. */
+  watch(session: Session, watcher: Watcher): (() => void) | null {
+    if (session.status === 'ended') {
+      watcher({ event: 'ended', reason: session.reason ?? 'policy' });
+      return () => {};
+    }
+    const stop = this.#watchers.add(session.id, watcher);
+    if (stop !== null)
+      watcher({ event: 'state', session: this.info(session), confirmed: session.confirmedAt !== null });
+    return stop;
+  }
+
+  /** Call it a few times a second. */
+  tick(now: number): void {
+    this.#answers.tick(now);
+    this.hub.tick(now);
+    const renewals: Renewal[] = [];
+    for (const [id, check] of this.#checks.due(now)) {
+      const session = this.#store.sessions.session(id);
+      if (session?.status !== 'active') this.#checks.forget(id);
+      else this.#scan(session, check, now, renewals);
+    }
+    this.#renew(renewals);
+  }
+
+  // --- what the hub asks and reports --------------------------------------------------------------------------------------
+
+  snapshot(agent: string): HeldGrant[] {
+    const now = this.#clock();
+    return this.#store.db.transaction(() =>
+      this.#store.sessions.grantsFor(agent, now).map(({ grant, session }) => {
+        // The lease starts over: it guards against a Core that is away, and Core is back.
+        const until = leaseEnd(now, session.policy.lease, session.expiresAt);
+        if (until !== 0) this.#store.sessions.setLease(session.id, until);
+        return { id: session.id, grant: grant.text, until };
+      }),
+    );
+  }
+
+  config(agent: string): AgentConfig {
+    const location = this.#store.places.location(this.#store.places.agent(agent)?.location ?? '');
+    if (location === undefined) throw new Error(`agent ${agent} has no location`);
+    return agentConfig(location);
+  }
+
+  granted(agent: string, id: string): void {
+    const grant = this.#store.sessions.grants(id).find(held => held.agent === agent);
+    if (grant?.state === 'sent') this.#store.sessions.setGrant(id, agent, 'acked');
+    this.#answers.granted(id, agent);
+  }
+
+  refused(agent: string, id: string, code: GrantRefusal): void {
+    this.#log.warn('grant refused', { agent, session: id, why: code });
+    this.#store.sessions.setGrant(id, agent, 'refused', code);
+    if (this.#checks.has(id)) this.#checks.plan(id, this.#clock() + scanEveryMs);
+    this.#answers.refused(id, agent, code);
+  }
+
+  ended(agent: string, id: string, reason: EndReason, counters: Counters): void {
+    const session = this.#session(agent, id);
+    if (session === null) return;
+    this.#log.info('session ended at the gateway', {
+      agent,
+      session: id,
+      reason,
+      rx: counters.rx,
+      tx: counters.tx,
+    });
+    const others = this.#store.sessions.grants(id).filter(grant => grant.agent !== agent);
+    this.#store.sessions.setGrant(id, agent, 'ended', reason);
+    const carried = others.some(
+      ({ state }) => state === 'live' || (reason === 'unclaimed' && state === 'acked'),
+    );
+    if (!(localReasons.has(reason) && carried)) this.end(id, reason, `agent ${agent}`);
+  }
+
+  confirmed(agent: string, id: string, endpoint: string | undefined): void {
+    const session = this.#session(agent, id);
+    if (session === null) return;
+    const first = session.confirmedAt === null;
+    this.#store.db.transaction(() => {
+      this.#store.sessions.setGrant(id, agent, 'live');
+      this.#store.sessions.confirm(id, this.#clock());
+      if (first)
+        this.#audit(
+          'session.confirmed',
+          session,
+          `agent ${agent}`,
+          endpoint === undefined ? {} : { from: endpoint },
+        );
+    });
+    if (first)
+      this.#watchers.tell(session.id, { event: 'state', session: this.info(session), confirmed: true });
+  }
+
+  roamed(agent: string, id: string, endpoint: string | undefined): void {
+    const session = this.#session(agent, id);
+    if (session !== null)
+      this.#audit(
+        'session.roamed',
+        session,
+        `agent ${agent}`,
+        endpoint === undefined ? {} : { from: endpoint },
+      );
+  }
+
+  stats(agent: string, sessions: readonly SessionStats[]): void {
+    this.#store.db.transaction(() => {
+      for (const { id, rx, tx, handshakes } of sessions)
+        if (this.#session(agent, id) !== null) this.#store.sessions.addCounters(id, rx, tx, handshakes);
+    });
+  }
+
+  // --- inside ---------------------------------------------------------------------------------------------------------------
+
+  #askAgents(session: Session, asked: readonly { agent: string; text: string }[]): Promise<Answer> {
+    const now = this.#clock();
+    const agents = asked.map(({ agent }) => agent);
+    const answer = this.#answers.wait(session.id, session.policy.ack, agents, now + ackWithinMs);
+    for (const { agent, text } of asked) this.hub.grant(agent, session.id, text, session.leaseUntil, now);
+    return answer;
+  }
+
+  /** Commits the session and ends the older ones of the device here. The newer grant has replaced theirs on every agent that took it. */
+  #activate(session: Session, location: Location, source: string): boolean {
+    const older = this.#store.sessions
+      .liveOf(session.deviceKey, session.location)
+      .filter(other => other.epoch < session.epoch);
+    const now = this.#clock();
+    const holding = (g: StoredGrant): boolean => g.state === 'acked' || g.state === 'live';
+    const took = new Set(
+      this.#store.sessions
+        .grants(session.id)
+        .filter(holding)
+        .map(g => g.agent),
+    );
+    const leftovers = older.map(other => ({
+      other,
+      agents: this.#store.sessions.grants(other.id).filter(g => g.state !== 'ended' && !took.has(g.agent)),
+    }));
+    const active = this.#store.db.transaction(() => {
+      if (!this.#store.sessions.activate(session.id)) return false;
+      const who = this.#store.people.user(session.user)?.name ?? session.user;
+      this.#audit('session.granted', session, who, { from: source, method: session.methods.join('+') });
+      for (const other of older) {
+        this.#store.sessions.end(other.id, 'superseded', now);
+        this.#audit('session.ended', other, who, { reason: 'superseded' });
+      }
+      return true;
+    });
+    if (!active) return false;
+    for (const { other, agents } of leftovers) {
+      for (const { agent } of agents)
+        this.hub.revoke(agent, other.id, other.deviceKey, other.epoch, 'superseded', now);
+      this.#over(other, 'superseded');
+    }
+    this.#checks.plan(session.id, 0);
+    this.#log.info('session granted', {
+      session: session.id,
+      user: session.user,
+      location: location.name,
+      epoch: session.epoch,
+    });
+    return true;
+  }
+
+  #scan(session: Session, check: Check, now: number, renewals: Renewal[]): void {
+    // Agents end an expired session themselves and report its counters; Core does it for those that are away.
+    const over = session.expiresAt + 2000;
+    if (now >= over) return void this.end(session.id, 'expired', 'core');
+    if (!this.#permitted(session)) return void this.end(session.id, 'policy', 'core');
+    const grants = this.#store.sessions.grants(session.id).filter(isHeld);
+    if (grants.length === 0) return void this.end(session.id, 'agent-stopped', 'core');
+    const left = session.expiresAt - now;
+    for (const at of warnAtMs)
+      if (check.last > 0 && left <= at && session.expiresAt - check.last > at)
+        this.#watchers.tell(session.id, { event: 'warn', secondsLeft: Math.round(left / 1000) });
+    const warnings = warnAtMs.map(at => session.expiresAt - at).filter(at => at > now);
+    const { next, renewal } = this.#lease(session, grants, now);
+    if (renewal !== null) renewals.push(renewal);
+    this.#checks.done(check, now, Math.min(over, next, ...warnings));
+  }
+
+  /** A lease is renewed when a third of it has passed. */
+  #lease(
+    session: Session,
+    held: readonly StoredGrant[],
+    now: number,
+  ): { next: number; renewal: Renewal | null } {
+    const { lease } = session.policy;
+    const until = leaseEnd(now, lease, session.expiresAt);
+    if (until <= session.leaseUntil) return { next: Infinity, renewal: null }; // none, or it reaches to the end already
+    const due = session.leaseUntil - (lease * 1000 * 2) / 3;
+    if (now < due) return { next: due, renewal: null };
+    // A lease that no agent heard of is not prolonged: its snapshot will do that.
+    const agents = held.map(({ agent }) => agent).filter(agent => this.hub.isConnected(agent));
+    if (agents.length === 0) return { next: now + againMs, renewal: null };
+    return { next: now + (lease * 1000) / 3, renewal: { id: session.id, until, agents } };
+  }
+
+  /** All of one scan in one transaction, and only then on the wire. */
+  #renew(renewals: readonly Renewal[]): void {
+    if (renewals.length === 0) return;
+    this.#store.db.transaction(() => {
+      for (const { id, until } of renewals) this.#store.sessions.setLease(id, until);
+    });
+    for (const { id, until, agents } of renewals)
+      for (const agent of agents) this.hub.renew(agent, id, until);
+  }
+
+  #permitted(session: Session): boolean {
+    const user = this.#store.people.user(session.user);
+    const device = this.#store.people.device(session.device);
+    const location = this.#store.places.location(session.location);
+    if (user === undefined || device === undefined || location === undefined) return false;
+    return (
+      !user.disabled && !device.disabled && device.user === user.id && mayUse(location.settings, user.groups)
+    );
+  }
+
+  /** The live session, if this agent was given it. */
+  #session(agent: string, id: string): Session | null {
+    const session = this.#store.sessions.session(id);
+    if (session === undefined || session.status === 'ended') return null;
+    return this.#store.sessions.grants(id).some(grant => grant.agent === agent) ? session : null;
+  }
+
+  #over(session: Session, reason: EndReason): void {
+    this.#log.info('session ended', { session: session.id, user: session.user, reason });
+    this.#checks.forget(session.id);
+    this.#answers.ended(session.id);
+    this.#watchers.tell(session.id, { event: 'ended', reason });
+    this.#watchers.forget(session.id);
+  }
+
+  #audit(
+    what: string,
+    session: Session,
+    who: string,
+    more: { reason?: EndReason; from?: string; method?: string },
+  ): void {
+    const device = this.#store.people.device(session.device)?.name ?? session.device;
+    const location = this.#store.places.location(session.location)?.name ?? session.location;
+    this.#store.audit.append(this.#clock(), { what, who, session: session.id, device, location, ...more });
+  }
+}
+
+function isHeld({ state }: StoredGrant): boolean {
+  return state === 'sent' || state === 'acked' || state === 'live';
+}
