@@ -36,7 +36,7 @@ export const table: Readonly<Record<string, Row>> = {
     folders: {
       control: true,
       agent: ['tunnel.ts', 'keys.ts', 'dataplane/client.ts', 'dataplane/commands.ts'],
-      platform: ['net/netlink.ts', 'libc.ts', 'ffi/ffi.ts'], // addresses and routes
+      platform: ['net/netlink.ts', 'libc.ts', 'ffi/load.ts'], // addresses and routes
     },
     node: true,
     packages: { 'smol-toml': true },

@@ -4,7 +4,7 @@
 
 import { protocol } from '../datapath/inet.ts';
 import { chooseCrypto } from '../platform/crypto/choose.ts';
-import { loadFfi } from '../platform/ffi/ffi.ts';
+import { loadFfi } from '../platform/ffi/load.ts';
 import { Libc } from '../platform/libc.ts';
 import { Arena } from '../util/arena.ts';
 import { PlainError, usageError } from '../util/errors.ts';

@@ -13,12 +13,13 @@ import { createLog, type Log } from '../control/log.ts';
 import { Netlink } from '../platform/net/netlink.ts';
 import { type AgentConfig, defaultFile, loadConfig } from './config/config.ts';
 import { becomeUser, renounceNewRights } from './droproot.ts';
-import { Gateway, type Host } from './gateway.ts';
+import { Gateway } from './gateway.ts';
+import type { Host } from './host.ts';
 import { startDataplane } from './dataplane/client.ts';
 import { datagramSender, monotonicClock, Notify } from './health/sdnotify.ts';
 import { agentOptions, type Option, optionNames } from './config/schema.ts';
 import { ubusSocket } from './ubus/connection.ts';
-import type { StartDataplane } from './tunnel.ts';
+import type { StartDataplane } from './dataplane/options.ts';
 import { BusObject } from './ubus/object.ts';
 import { uciFile } from './config/uciconfig.ts';
 

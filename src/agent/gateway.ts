@@ -27,27 +27,13 @@ import {
   saveEnrolment,
 } from './control/identity.ts';
 import type { Link, SessionEvent } from './dataplane/commands.ts';
-import { type Kernel, Network } from './routes.ts';
-import type { Notify } from './health/sdnotify.ts';
+import type { Host } from './host.ts';
+import { Network } from './routes.ts';
 import type { StatusReport } from './health/statusreport.ts';
 import { hostAddress } from './config/optiontypes.ts';
 import { statusSocket } from './health/statuscommand.ts';
 import { StatusServer } from './health/statusserver.ts';
-import type { StartDataplane } from './tunnel.ts';
 import { Uapi } from './uapi/server.ts';
-
-/** What the gateway needs of the machine; replaced in tests. */
-export interface Host {
-  readonly start: StartDataplane;
-  /** Null where somebody else configures the interface. */
-  readonly kernel: Kernel | null;
-  /** Milliseconds of the clock that counts suspend. */
-  readonly bootMs: () => number;
-  readonly wallMs: () => number;
-  /** To a service manager; absent where there is none to hear it. */
-  readonly notify?: Notify | null;
-  readonly delay?: (attempt: number) => number;
-}
 
 /** No clock that shows less is right: the first release. */
 const releaseMs = Date.UTC(2026, 0, 1);

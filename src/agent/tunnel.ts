@@ -7,11 +7,10 @@ import { fileURLToPath } from 'node:url';
 import { createLog, type Log, type LogOptions } from '../control/log.ts';
 import { errorText, PlainError, usageError } from '../util/errors.ts';
 import { inheritedFd, inheritedTun, type RouteName, routeNames } from '../platform/ffi/route.ts';
-import { type DataplaneOptions, startDataplane } from './dataplane/client.ts';
-import type { Dataplane, Link } from './dataplane/commands.ts';
+import { startDataplane } from './dataplane/client.ts';
+import type { Link } from './dataplane/commands.ts';
+import type { DataplaneOptions, StartDataplane } from './dataplane/options.ts';
 import { Uapi } from './uapi/server.ts';
-
-export type StartDataplane = (options: DataplaneOptions) => Promise<Dataplane>;
 
 export interface TunnelOptions extends DataplaneOptions {
   readonly log: Log;

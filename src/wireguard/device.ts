@@ -383,7 +383,7 @@ export class Device {
   // --- The packet path in batches; nothing here allocates
 
   /** The key for `packets` packets, or null after starting a handshake: stage them then. All or nothing (T2). */
-  sendKeypair(now: number, peer: Peer, out: Outbox, packets = 1): Keypair | null {
+  sendKeypair(now: number, peer: Peer, out: Outbox, packets = 1): Keypair<Peer> | null {
     return this.#sender.usableKeypair(now, peer, packets, out);
   }
 
@@ -399,7 +399,7 @@ export class Device {
   sentData(
     now: number,
     peer: Peer,
-    keypair: Keypair,
+    keypair: Keypair<Peer>,
     packets: number,
     wireBytes: number,
     anyData: boolean,
@@ -409,12 +409,12 @@ export class Device {
   }
 
   /** By receiver index as `getInt32` reads it. */
-  findKeypair(index: number): Keypair | null {
+  findKeypair(index: number): Keypair<Peer> | null {
     return this.#shared.indices.keypair(index);
   }
 
   /** Whether packets under this key may still be opened (T5). */
-  acceptable(now: number, keypair: Keypair): boolean {
+  acceptable(now: number, keypair: Keypair<Peer>): boolean {
     return keypair.acceptable(now);
   }
 
@@ -424,7 +424,7 @@ export class Device {
    */
   receivedData(
     now: number,
-    keypair: Keypair,
+    keypair: Keypair<Peer>,
     from: Endpoint,
     packets: number,
     wireBytes: number,

@@ -16,16 +16,16 @@ export class Peer {
   readonly publicKey: Uint8Array;
   readonly publicKeyHex: string;
   readonly endpoint: Endpoint = new Endpoint();
-  readonly handshake: Handshake;
+  readonly handshake: Handshake<Peer>;
   readonly presharedKey: Uint8Array;
   readonly cookie: CookieGenerator;
   readonly timers: Timers = new Timers();
   readonly staged: StagedQueue;
   isAlive = true;
 
-  current: Keypair | null = null;
-  next: Keypair | null = null;
-  previous: Keypair | null = null;
+  current: Keypair<Peer> | null = null;
+  next: Keypair<Peer> | null = null;
+  previous: Keypair<Peer> | null = null;
 
   /** Seconds; 0 is off. */
   persistentKeepalive = 0;
@@ -78,7 +78,7 @@ export class Peer {
    * Puts a new session into its slot and calls `discard` for those that fall out. An initiator uses it at once (S2); a
    * responder keeps it as `next` until the other side has proved that it has the key (S3).
    */
-  addKeypair(keypair: Keypair, discard: (keypair: Keypair) => void): void {
+  addKeypair(keypair: Keypair<Peer>, discard: (keypair: Keypair<Peer>) => void): void {
     const { previous, current, next } = this;
     if (keypair.isInitiator) {
       this.previous = next ?? current;
@@ -94,7 +94,7 @@ export class Peer {
   }
 
   /** The first authenticated packet under `next` (S4). */
-  confirmNext(discard: (keypair: Keypair) => void): void {
+  confirmNext(discard: (keypair: Keypair<Peer>) => void): void {
     const { previous } = this;
     this.previous = this.current;
     this.current = this.next;
@@ -102,7 +102,7 @@ export class Peer {
     if (previous) discard(previous);
   }
 
-  dropKeypairs(discard: (keypair: Keypair) => void): void {
+  dropKeypairs(discard: (keypair: Keypair<Peer>) => void): void {
     const { previous, current, next } = this;
     this.previous = this.current = this.next = null;
     if (previous) discard(previous);

@@ -153,7 +153,7 @@ export class Receiver {
 
   receivedData(
     now: number,
-    keypair: Keypair,
+    keypair: Keypair<Peer>,
     from: Endpoint,
     _packets: number,
     wireBytes: number,

@@ -69,7 +69,7 @@ export class Sender {
   }
 
   /** Turns a finished handshake into a keypair in its slot. */
-  beginSession(now: number, peer: Peer): Keypair | null {
+  beginSession(now: number, peer: Peer): Keypair<Peer> | null {
     const { noise, crypto, indices, discard } = this.#shared;
     const session = noise.beginSession(peer.handshake);
     if (session === null) return null;
@@ -125,7 +125,7 @@ export class Sender {
   }
 
   /** One packet in place: 16 bytes of room before it, 31 behind. The key must be usable. */
-  data(now: number, peer: Peer, keypair: Keypair, at: number, bytes: number, out: Outbox): boolean {
+  data(now: number, peer: Peer, keypair: Keypair<Peer>, at: number, bytes: number, out: Outbox): boolean {
     const wireBytes = this.#seal(peer, keypair, at, bytes, out);
     const sent = wireBytes > 0;
     this.sentData(now, peer, keypair, sent ? 1 : 0, wireBytes, sent && bytes > 0, out);
@@ -133,7 +133,7 @@ export class Sender {
   }
 
   /** The key to send `packets` packets with, or null after asking for a new one (S5, T2, T5). */
-  usableKeypair(now: number, peer: Peer, packets: number, out: Outbox): Keypair | null {
+  usableKeypair(now: number, peer: Peer, packets: number, out: Outbox): Keypair<Peer> | null {
     const keypair = peer.current;
     if (keypair !== null && keypair.usable(now, packets)) return keypair;
     this.initiate(now, peer, false, out);
@@ -143,7 +143,7 @@ export class Sender {
   sentData(
     now: number,
     peer: Peer,
-    keypair: Keypair,
+    keypair: Keypair<Peer>,
     _packets: number,
     wireBytes: number,
     anyData: boolean,
@@ -160,7 +160,7 @@ export class Sender {
   }
 
   /** T1, T3: by count for either side, by age only for the initiator. */
-  #keepKeyFresh(now: number, peer: Peer, keypair: Keypair, out: Outbox): void {
+  #keepKeyFresh(now: number, peer: Peer, keypair: Keypair<Peer>, out: Outbox): void {
     if (keypair !== peer.current || !keypair.canSend) return;
     if (
       keypair.sendCounter > rekeyAfterMessages ||
@@ -170,7 +170,7 @@ export class Sender {
   }
 
   /** Returns the message's length, or 0 when it could not be sent. */
-  #seal(peer: Peer, keypair: Keypair, at: number, bytes: number, out: Outbox): number {
+  #seal(peer: Peer, keypair: Keypair<Peer>, at: number, bytes: number, out: Outbox): number {
     const { arena, mtu } = this.#shared;
     const padded = m.paddedLength(bytes, mtu);
     for (let i = bytes; i < padded; i++) arena.u8[at + i] = 0;

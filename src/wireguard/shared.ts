@@ -25,8 +25,8 @@ export class Shared {
   readonly crypto: CryptoProvider;
   readonly random: (out: Uint8Array) => void;
   readonly wallMs: () => number;
-  readonly noise: Noise;
-  readonly indices: IndexTable;
+  readonly noise: Noise<Peer>;
+  readonly indices: IndexTable<Peer>;
   readonly checker: CookieChecker;
   readonly limiter: RateLimiter;
   readonly load: HandshakeLoad;
@@ -48,7 +48,7 @@ export class Shared {
   readonly #poolBytes = new Uint8Array(this.#pool.buffer);
   #poolNext = this.#pool.length;
   /** Bound once, for the session slots to drop keypairs with. */
-  readonly discard: (keypair: Keypair) => void;
+  readonly discard: (keypair: Keypair<Peer>) => void;
 
   constructor(
     arena: Arena,
@@ -66,8 +66,8 @@ export class Shared {
     this.crypto = crypto;
     this.random = random;
     this.wallMs = wallMs;
-    this.noise = new Noise(crypto, random);
-    this.indices = new IndexTable(random);
+    this.noise = new Noise<Peer>(crypto, random);
+    this.indices = new IndexTable<Peer>(random);
     this.checker = new CookieChecker(random);
     this.limiter = new RateLimiter(this.#word());
     this.load = new HandshakeLoad(options.handshakesPerSecond);

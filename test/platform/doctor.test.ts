@@ -1,7 +1,7 @@
 // Probes on this host, and on hosts that lack something.
 
 import t from 'tap';
-import { loadFfi } from '../../src/platform/ffi/ffi.ts';
+import { loadFfi } from '../../src/platform/ffi/load.ts';
 import * as c from '../../src/platform/constants.ts';
 import {
   probeClock,

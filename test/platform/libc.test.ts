@@ -6,7 +6,7 @@ import { runInNewContext } from 'node:vm';
 import * as c from '../../src/platform/constants.ts';
 import { epollEvent } from '../../src/platform/net/kernelstructs.ts';
 import { isTransient, Libc } from '../../src/platform/libc.ts';
-import { loadFfi } from '../../src/platform/ffi/ffi.ts';
+import { loadFfi } from '../../src/platform/ffi/load.ts';
 import { narrowBase, narrowFfi } from '../fixtures/fakes/narrowffi.ts';
 import { libcOver, openLibc } from '../fixtures/native.ts';
 

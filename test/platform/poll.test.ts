@@ -2,7 +2,7 @@
 
 import t from 'tap';
 import { Worker } from 'node:worker_threads';
-import { loadFfi } from '../../src/platform/ffi/ffi.ts';
+import { loadFfi } from '../../src/platform/ffi/load.ts';
 import * as c from '../../src/platform/constants.ts';
 import { Poller, Wake } from '../../src/platform/poll.ts';
 import { openUdp } from '../../src/platform/net/udp.ts';

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { readFileSync } from 'node:fs';
 import { cleanMappings, trimMemory } from '../../src/platform/trim.ts';
-import { loadFfi } from '../../src/platform/ffi/ffi.ts';
+import { loadFfi } from '../../src/platform/ffi/load.ts';
 
 const mapping = (
   range: string,

@@ -12,7 +12,7 @@ import { openUdp, ReceiveSlot } from '../../src/platform/net/udp.ts';
 import { Endpoint } from '../../src/wireguard/endpoint.ts';
 import { FaultyFfi } from '../fixtures/fakes/faultyffi.ts';
 import { enterPrivateNetwork, libcOver, noNetwork } from '../fixtures/native.ts';
-import { loadFfi } from '../../src/platform/ffi/ffi.ts';
+import { loadFfi } from '../../src/platform/ffi/load.ts';
 
 const faulty = new FaultyFfi(await loadFfi());
 const libc = libcOver(faulty);

@@ -8,8 +8,8 @@ const cipher = { seal: () => {}, open: () => true, destroy: () => {} };
 /** A peer whose slots are named by letters, '-' for empty: previous, current, next. */
 function slots(text: string) {
   const peer = new Peer(3, new Uint8Array(32).fill(9), new StagedBlocks(1));
-  const names = new Map<Keypair, string>();
-  const named = (name: string, isInitiator = true): Keypair => {
+  const names = new Map<Keypair<Peer>, string>();
+  const named = (name: string, isInitiator = true): Keypair<Peer> => {
     const pair = new Keypair(peer, cipher, cipher, 0, 0, isInitiator, 0);
     names.set(pair, name);
     return pair;
@@ -20,7 +20,7 @@ function slots(text: string) {
     null,
   ];
   const dropped: string[] = [];
-  const discard = (pair: Keypair): void => void dropped.push(names.get(pair)!);
+  const discard = (pair: Keypair<Peer>): void => void dropped.push(names.get(pair)!);
   const now = (): string =>
     [peer.previous, peer.current, peer.next].map(p => (p ? names.get(p) : '-')).join('') +
     ' dropped ' +

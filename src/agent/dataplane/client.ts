@@ -5,52 +5,15 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { PlainError } from '../../util/errors.ts';
 import { Arena } from '../../util/arena.ts';
-import type { FfiName } from '../../platform/ffi/ffi.ts';
-import { findRoute, type RouteName } from '../../platform/ffi/route.ts';
+import { findRoute } from '../../platform/ffi/route.ts';
 import { Wake } from '../../platform/poll.ts';
 import { Libc } from '../../platform/libc.ts';
 import { trimMemory } from '../../platform/trim.ts';
 import type { Command, CommandResult, Dataplane, WorkerEvent } from './commands.ts';
+import type { DataplaneOptions, DataplaneReady, DataplaneSeed } from './options.ts';
 
 /** Start-up, and the first login to Core, are over by then. */
 const trimAfterMs = 2000;
-
-export interface DataplaneOptions {
-  readonly ifname: string;
-  /** Inner MTU; 1420 unless told otherwise (conformance D14). */
-  readonly mtu?: number;
-  /** Path of the TUN control node, `/dev/net/tun` unless told otherwise. */
-  readonly tunDevice?: string;
-  /** An already opened TUN, instead of `tunDevice`. */
-  readonly tunFd?: number;
-  /** The process that `tunFd` was set up to signal, if any (platform/inherited.ts). */
-  readonly tunOwner?: number;
-  /** Kernel offloads (vnet header, UDP GSO and GRO); `off` is for odd kernels and for tests. */
-  readonly offload?: 'auto' | 'off';
-  readonly ffi?: RouteName | 'auto';
-  /** AEAD back end: `auto` takes the first that passes its self-test; a name forces one (tests, odd machines). */
-  readonly crypto?: string;
-  /** 2 adds a thread for the ciphers; 1 unless told otherwise. */
-  readonly threads?: number;
-  /** Set the link up at start instead of following whoever does it (`ip link set up`, wg-quick). */
-  readonly linkUp?: boolean;
-  readonly maxPeers?: number;
-}
-
-/** What the worker is born with. */
-export interface DataplaneSeed {
-  readonly sallyportDataplane: true;
-  readonly options: DataplaneOptions & { readonly ffi: FfiName };
-  readonly port: MessagePort;
-  readonly wakeFd: number;
-}
-
-export type DataplaneReady = {
-  readonly ifname: string;
-  readonly ffi: string;
-  readonly crypto: string;
-  readonly vnetHeader: boolean;
-};
 
 type Answer = {
   readonly id: number;

@@ -60,7 +60,7 @@ export class Loop {
   /** A batch of so many packets does not wait for more. */
   protected enough: number = Infinity;
   // The run of packets under one key inside a receive batch; timers and roaming happen once per run (R7).
-  #run: Keypair | null = null;
+  #run: Keypair<Peer> | null = null;
   #runIndex = 0;
   #runPackets = 0;
   #runBytes = 0;
@@ -147,7 +147,7 @@ export class Loop {
   }
 
   /** The key for a whole batch; or null, and the batch is staged. */
-  protected sealable(now: number, batch: SendBatch, peer: Peer): Keypair | null {
+  protected sealable(now: number, batch: SendBatch, peer: Peer): Keypair<Peer> | null {
     const device = this.#device;
     const keypair = device.sendKeypair(now, peer, this.#out, batch.count);
     if (keypair !== null) return keypair;
@@ -157,7 +157,7 @@ export class Loop {
     return null;
   }
 
-  protected seal(batch: SendBatch, keypair: Keypair): void {
+  protected seal(batch: SendBatch, keypair: Keypair<Peer>): void {
     const first = this.number(batch, keypair);
     const aead = keypair.send;
     for (let i = 0; i < batch.count; i++)
@@ -165,7 +165,7 @@ export class Loop {
   }
 
   /** Gives every message of the batch its counter: the first is returned. */
-  protected number(batch: SendBatch, keypair: Keypair): number {
+  protected number(batch: SendBatch, keypair: Keypair<Peer>): number {
     const counter = keypair.sendCounter;
     keypair.sendCounter = counter + batch.count;
     batch.stamp(keypair.remoteIndex, counter);
@@ -174,7 +174,7 @@ export class Loop {
   }
 
   /** Sends what is sealed, and empties the batch. */
-  protected send(now: number, batch: SendBatch, peer: Peer, keypair: Keypair): void {
+  protected send(now: number, batch: SendBatch, peer: Peer, keypair: Keypair<Peer>): void {
     const udp = this.#sockets.of(peer.endpoint.family);
     let sentPackets = 0;
     let sentBytes = 0;
@@ -270,7 +270,7 @@ export class Loop {
   }
 
   /** One opened message. */
-  protected accept(keypair: Keypair, at: number, bytes: number): void {
+  protected accept(keypair: Keypair<Peer>, at: number, bytes: number): void {
     const { view, u8 } = this.#arena;
     const device = this.#device;
     if (!keypair.replay.accept(view.getUint32(at + 8, true), view.getUint32(at + 12, true)))

@@ -15,7 +15,7 @@ import {
   probeTun,
   probeUdp,
 } from '../../platform/doctor.ts';
-import { loadFfi } from '../../platform/ffi/ffi.ts';
+import { loadFfi } from '../../platform/ffi/load.ts';
 import { inheritedTun } from '../../platform/ffi/route.ts';
 import { Libc } from '../../platform/libc.ts';
 import { Arena } from '../../util/arena.ts';

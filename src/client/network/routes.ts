@@ -7,7 +7,7 @@
 // those that come in, which bear none.
 
 import type { TunnelConfig } from '../../control/clientapi/bodies.ts';
-import { loadFfi } from '../../platform/ffi/ffi.ts';
+import { loadFfi } from '../../platform/ffi/load.ts';
 import { Libc } from '../../platform/libc.ts';
 import { Netlink } from '../../platform/net/netlink.ts';
 import type { Prefix, Route, Rule } from '../../platform/net/netlink.ts';

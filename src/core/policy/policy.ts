@@ -17,7 +17,6 @@ import {
 import type { Optional, Shape, Shaped } from '../../control/validate.ts';
 import { addressAt, formatAddress, formatPrefix, network, parsePrefixOrAddress } from '../../util/inet.ts';
 import type { IpPrefix } from '../../util/inet.ts';
-import type { Location } from '../store/places.ts';
 
 /** WireGuard re-handshakes about every 120 s and drops keys at 180 s: a shorter `stale` logs live peers out. */
 export const staleFloor = 180;
@@ -149,7 +148,12 @@ export function gatewayAddresses(settings: LocationSettings): string[] {
 }
 
 /** What the agents of a location are told. */
-export function agentConfig({ id, name, settings }: Pick<Location, 'id' | 'name' | 'settings'>): AgentConfig {
+export function agentConfig(location: {
+  readonly id: string;
+  readonly name: string;
+  readonly settings: LocationSettings;
+}): AgentConfig {
+  const { id, name, settings } = location;
   return {
     location: id,
     name,

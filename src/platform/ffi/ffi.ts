@@ -1,9 +1,7 @@
-// The one door to native code: three back ends (node:ffi, koffi, Deno) behind a machine-word calling convention. Every
+// The interface to native code: three back ends (node:ffi, koffi, Deno) behind a machine-word calling convention. Every
 // argument and result is one register; structures are bytes in the arena. Knows no function by name.
 //
 // Each thread opens its own Ffi: errno is thread-local, and so are the bindings of all three back ends.
-
-import { PlainError, errorText } from '../../util/errors.ts';
 
 /** A prepared register: bigint for node:ffi and Deno, number for koffi. Make one with `word`, never by hand. */
 export type Word = number | bigint;
@@ -47,33 +45,4 @@ export const ffiNames: readonly FfiName[] = ['deno', 'node:ffi', 'koffi'];
 
 export function pointerBytesOf(arch: string): 4 | 8 {
   return ['arm', 'ia32', 'mips', 'mipsel', 'ppc', 's390'].includes(arch) ? 4 : 8;
-}
-
-/** Opens the preferred back end, or the first that works. Says what each lacked when none does. */
-export async function loadFfi(preference: FfiName | 'auto' = 'auto'): Promise<Ffi> {
-  const missing: string[] = [];
-  for (const name of preference === 'auto' ? ffiNames : [preference]) {
-    try {
-      return await open(name);
-    } catch (error) {
-      missing.push(`${name}: ${errorText(error)}`);
-    }
-  }
-  throw new PlainError(
-    'no-ffi',
-    `no way to call libc from this runtime (${missing.join('; ')}); use Node 26 or newer, Deno 2, or put koffi beside the bundle`,
-  );
-}
-
-async function open(name: FfiName): Promise<Ffi> {
-  switch (name) {
-    case 'node:ffi':
-      return (await import('./node.ts')).openNodeFfi();
-    case 'koffi':
-      return (await import('./koffi.ts')).openKoffi();
-    case 'deno':
-      return (await import('./deno.ts')).openDenoFfi();
-    default:
-      throw new Error(`unknown FFI back end ${String(name satisfies never)}`);
-  }
 }

@@ -2,7 +2,8 @@
 // none (inherited.ts). FFI comes first where there is any, for it is several times faster.
 
 import { errorText, usageError, PlainError } from '../../util/errors.ts';
-import { type Ffi, type FfiName, ffiNames, loadFfi } from './ffi.ts';
+import { type Ffi, type FfiName, ffiNames } from './ffi.ts';
+import { loadFfi } from './load.ts';
 
 export type RouteName = FfiName | 'inherited-fd';
 export const routeNames: readonly RouteName[] = [...ffiNames, 'inherited-fd'];

@@ -13,7 +13,6 @@ import { equalBytes, isZero, wipe } from '../../util/bytes.ts';
 import { initiationIntervalMs } from '../constants.ts';
 import { hash, kdf1, kdf2, kdf3 } from '../primitives/crypto.ts';
 import * as m from '../messages.ts';
-import type { Peer } from '../peer.ts';
 import type { CryptoProvider } from '../primitives/provider.ts';
 import { compareTimestamps, timestampBytes } from './tai64n.ts';
 
@@ -33,8 +32,8 @@ export type HandshakeState =
   'zeroed' | 'created-initiation' | 'consumed-initiation' | 'created-response' | 'consumed-response';
 
 /** A peer's one handshake slot (H15), and what outlives a handshake: keys, precomputation, anti-replay. */
-export class Handshake {
-  readonly peer: Peer;
+export class Handshake<P> {
+  readonly peer: P;
   state: HandshakeState = 'zeroed';
   localIndex = 0;
   remoteIndex = 0;
@@ -53,7 +52,7 @@ export class Handshake {
   readonly latestTimestamp: Uint8Array = new Uint8Array(timestampBytes);
   lastConsumedAt: number = -Infinity;
 
-  constructor(peer: Peer, remoteStatic: Uint8Array) {
+  constructor(peer: P, remoteStatic: Uint8Array) {
     this.peer = peer;
     this.remoteStatic = remoteStatic;
     hash(this.responderHash, initialHash, remoteStatic);
@@ -74,7 +73,12 @@ export type Consumed =
 /** How a refused response relates to the PSK: not at all, maybe (anyone on the path can forge that), or for certain. */
 export type PskEvidence = 'none' | 'suspected' | 'proved';
 
-export class Noise {
+/** What a handshake needs of a peer. */
+export interface HandshakeOwner<P> {
+  readonly handshake: Handshake<P>;
+}
+
+export class Noise<P extends HandshakeOwner<P>> {
   readonly #crypto: CryptoProvider;
   readonly #random: (out: Uint8Array) => void;
 
@@ -101,7 +105,7 @@ export class Noise {
   readonly #responseIn = responseFields(this.incomingResponse);
 
   /** Whom the last consumed initiation came from. */
-  initiator: Peer | null = null;
+  initiator: P | null = null;
   pskEvidence: PskEvidence = 'none';
   /** Results of `beginSession`; the caller makes ciphers of them and calls `forgetSession`. */
   readonly sendKey: Uint8Array = bytes32();
@@ -133,7 +137,7 @@ export class Noise {
     hash(this.#responderHash, initialHash, this.publicKey);
   }
 
-  precompute(handshake: Handshake): void {
+  precompute(handshake: Handshake<P>): void {
     handshake.hasStaticStatic =
       this.hasIdentity &&
       this.#crypto.sharedSecret(handshake.staticStatic, this.privateKey, handshake.remoteStatic);
@@ -141,7 +145,7 @@ export class Noise {
   }
 
   /** Fills `initiation`; false, with nothing to send, without identity or towards a low-order key (H8, H10). */
-  createInitiation(handshake: Handshake, localIndex: number, timestamp: Uint8Array): boolean {
+  createInitiation(handshake: Handshake<P>, localIndex: number, timestamp: Uint8Array): boolean {
     if (!this.hasIdentity || !handshake.hasStaticStatic) return false;
     const out = this.#initiationOut;
     try {
@@ -174,7 +178,7 @@ export class Noise {
   }
 
   /** Judges `incomingInitiation`; `find` looks a peer up by its public key. */
-  consumeInitiation(now: number, find: (publicKey: Uint8Array) => Peer | undefined): Consumed {
+  consumeInitiation(now: number, find: (publicKey: Uint8Array) => P | undefined): Consumed {
     this.initiator = null;
     if (!this.hasIdentity) return 'no-identity';
     const message = this.#initiationIn;
@@ -218,7 +222,7 @@ export class Noise {
   }
 
   /** Fills `response` to the initiation just consumed. The PSK is read here and not before (P9). */
-  createResponse(handshake: Handshake, localIndex: number): boolean {
+  createResponse(handshake: Handshake<P>, localIndex: number): boolean {
     if (handshake.state !== 'consumed-initiation') return false;
     const out = this.#responseOut;
     try {
@@ -251,7 +255,7 @@ export class Noise {
   }
 
   /** Judges `incomingResponse` against the handshake its receiver index named. */
-  consumeResponse(handshake: Handshake): Consumed {
+  consumeResponse(handshake: Handshake<P>): Consumed {
     this.pskEvidence = 'none';
     if (!this.hasIdentity) return 'no-identity';
     if (handshake.state !== 'created-initiation') return 'bad-state';
@@ -289,7 +293,7 @@ export class Noise {
 
   /** (T_send, T_recv) into `sendKey` and `receiveKey` (H7); the slot returns to zeroed (H11). */
   beginSession(
-    handshake: Handshake,
+    handshake: Handshake<P>,
   ): { isInitiator: boolean; localIndex: number; remoteIndex: number } | null {
     const isInitiator = handshake.state === 'consumed-response';
     if (!isInitiator && handshake.state !== 'created-response') return null;
@@ -308,7 +312,7 @@ export class Noise {
    * A tag that does not open is a wrong PSK or a forgery: mac1 needs only public knowledge. If it opens with the zero key
    * the responder has no PSK for us, and the DHs prove that it was the responder (conformance §3.5).
    */
-  #weighPsk(handshake: Handshake, sealed: Uint8Array): void {
+  #weighPsk(handshake: Handshake<P>, sealed: Uint8Array): void {
     this.pskEvidence = 'suspected';
     if (isZero(handshake.presharedKey)) return;
     this.#ck.set(this.#trialCk);

@@ -5,10 +5,10 @@
 import type { Keypair } from './keypair.ts';
 import type { Handshake } from './handshake.ts';
 
-export class IndexTable {
+export class IndexTable<P> {
   readonly #random: (out: Uint8Array) => void;
-  readonly #handshakes = new Map<number, Handshake>();
-  readonly #keypairs = new Map<number, Keypair>();
+  readonly #handshakes = new Map<number, Handshake<P>>();
+  readonly #keypairs = new Map<number, Keypair<P>>();
   readonly #draw = new Int32Array(1);
   readonly #drawBytes = new Uint8Array(this.#draw.buffer);
 
@@ -21,7 +21,7 @@ export class IndexTable {
   }
 
   /** A fresh index for a handshake. */
-  insert(handshake: Handshake): number {
+  insert(handshake: Handshake<P>): number {
     let index: number;
     do {
       this.#random(this.#drawBytes);
@@ -32,25 +32,25 @@ export class IndexTable {
   }
 
   /** The session begins: the same index, now a keypair's. */
-  replace(index: number, keypair: Keypair): void {
+  replace(index: number, keypair: Keypair<P>): void {
     this.#handshakes.delete(index);
     this.#keypairs.set(index, keypair);
   }
 
-  removeHandshake(handshake: Handshake): void {
+  removeHandshake(handshake: Handshake<P>): void {
     if (this.#handshakes.get(handshake.localIndex) === handshake)
       this.#handshakes.delete(handshake.localIndex);
   }
 
-  removeKeypair(keypair: Keypair): void {
+  removeKeypair(keypair: Keypair<P>): void {
     this.#keypairs.delete(keypair.localIndex);
   }
 
-  handshake(index: number): Handshake | null {
+  handshake(index: number): Handshake<P> | null {
     return this.#handshakes.get(index) ?? null;
   }
 
-  keypair(index: number): Keypair | null {
+  keypair(index: number): Keypair<P> | null {
     return this.#keypairs.get(index) ?? null;
   }
 }

@@ -2,12 +2,12 @@
 // how its packets travel that of the callers. Nonces come from one plain number, so a keypair has one owner.
 
 import { rejectAfterMessages, rejectAfterMs } from '../constants.ts';
-import type { Peer } from '../peer.ts';
 import type { Aead } from '../primitives/provider.ts';
 import { ReplayWindow } from '../replay.ts';
 
-export class Keypair {
-  readonly peer: Peer;
+/** `P` is the peer's type; a keypair only hands its owner back. */
+export class Keypair<P> {
+  readonly peer: P;
   readonly send: Aead;
   readonly receive: Aead;
   readonly localIndex: number; // int32
@@ -24,7 +24,7 @@ export class Keypair {
   isDestroyed = false;
 
   constructor(
-    peer: Peer,
+    peer: P,
     send: Aead,
     receive: Aead,
     localIndex: number,

@@ -3,7 +3,7 @@
 import t from 'tap';
 import { Sockets } from '../../../src/agent/dataplane/sockets.ts';
 import * as c from '../../../src/platform/constants.ts';
-import { loadFfi } from '../../../src/platform/ffi/ffi.ts';
+import { loadFfi } from '../../../src/platform/ffi/load.ts';
 import { Poller } from '../../../src/platform/poll.ts';
 import { openUdpPair } from '../../../src/platform/net/udp.ts';
 import { Endpoint } from '../../../src/wireguard/endpoint.ts';

@@ -3,7 +3,7 @@
 
 import t from 'tap';
 import { createHash } from 'node:crypto';
-import { loadFfi } from '../../../src/platform/ffi/ffi.ts';
+import { loadFfi } from '../../../src/platform/ffi/load.ts';
 import { findCurve } from '../../../src/platform/crypto/curve.ts';
 import { toHex } from '../../../src/util/bytes.ts';
 import { hex, vectors } from '../../fixtures/twins/crypto-suite.ts';

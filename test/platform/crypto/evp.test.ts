@@ -1,7 +1,7 @@
 // The EVP back end: failures it must survive. What it computes is judged in openssl.test.ts.
 
 import t from 'tap';
-import { loadFfi } from '../../../src/platform/ffi/ffi.ts';
+import { loadFfi } from '../../../src/platform/ffi/load.ts';
 import type { Ffi } from '../../../src/platform/ffi/ffi.ts';
 import { EvpAead, findEvp } from '../../../src/platform/crypto/evp.ts';
 import { opensslSeal } from '../../fixtures/twins/crypto-suite.ts';

@@ -1,7 +1,7 @@
 // Key memory: at fixed addresses, reused, wiped.
 
 import t from 'tap';
-import { loadFfi } from '../../../src/platform/ffi/ffi.ts';
+import { loadFfi } from '../../../src/platform/ffi/load.ts';
 import { KeyPool } from '../../../src/platform/crypto/keymemory.ts';
 
 t.test('a thousand keys and back', async t => {

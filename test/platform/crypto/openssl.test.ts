@@ -1,7 +1,7 @@
 // Both OpenSSL providers on the suite every provider must pass, over each FFI back end this runtime has and each libcrypto.
 
 import t from 'tap';
-import { loadFfi } from '../../../src/platform/ffi/ffi.ts';
+import { loadFfi } from '../../../src/platform/ffi/load.ts';
 import type { Ffi } from '../../../src/platform/ffi/ffi.ts';
 import { opensslProviders } from '../../../src/platform/crypto/openssl.ts';
 import { cryptoSuite } from '../../fixtures/twins/crypto-suite.ts';

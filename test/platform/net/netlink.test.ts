@@ -1,7 +1,7 @@
 // rtnetlink against the kernel, in a private network; `ip` is not needed.
 
 import t from 'tap';
-import { loadFfi } from '../../../src/platform/ffi/ffi.ts';
+import { loadFfi } from '../../../src/platform/ffi/load.ts';
 import * as c from '../../../src/platform/constants.ts';
 import { Netlink } from '../../../src/platform/net/netlink.ts';
 import { Poller } from '../../../src/platform/poll.ts';

@@ -4,7 +4,7 @@ import { IndexTable } from '../../../src/wireguard/noise/indextable.ts';
 import type { Keypair } from '../../../src/wireguard/noise/keypair.ts';
 import type { Handshake } from '../../../src/wireguard/noise/handshake.ts';
 
-const handshake = (): Handshake => ({ localIndex: 0 }) as Handshake;
+const handshake = (): Handshake<object> => ({ localIndex: 0 }) as Handshake<object>;
 
 t.test('H12 10000 indices without duplicate or structure', async t => {
   const table = new IndexTable(seeded(1).fill);
@@ -33,7 +33,7 @@ t.test('H12 one name space: an index in use is drawn again, whoever uses it', as
   const table = new IndexTable(out => new DataView(out.buffer).setInt32(0, draws.shift()!, true));
   const a = handshake();
   a.localIndex = table.insert(a);
-  const pair = { localIndex: a.localIndex } as Keypair;
+  const pair = { localIndex: a.localIndex } as Keypair<object>;
   table.replace(a.localIndex, pair);
   const b = handshake();
   t.equal(table.insert(b), 8);
@@ -47,7 +47,7 @@ t.test('H13 handshakes and keypairs answer only to their own kind', async t => {
   h.localIndex = table.insert(h);
   t.equal(table.handshake(h.localIndex), h);
   t.equal(table.keypair(h.localIndex), null);
-  const pair = { localIndex: h.localIndex } as Keypair;
+  const pair = { localIndex: h.localIndex } as Keypair<object>;
   table.replace(h.localIndex, pair);
   t.equal(table.handshake(h.localIndex), null);
   t.equal(table.keypair(h.localIndex), pair);
@@ -55,7 +55,7 @@ t.test('H13 handshakes and keypairs answer only to their own kind', async t => {
   t.equal(table.size, 0);
   const other = handshake();
   other.localIndex = table.insert(other);
-  table.removeHandshake({ ...other } as Handshake);
+  table.removeHandshake({ ...other } as Handshake<object>);
   t.equal(table.size, 1, 'only its owner removes an index');
   table.removeHandshake(other);
   t.equal(table.size, 0);

@@ -28,14 +28,13 @@ import { Endpoint } from '../../../wireguard/endpoint.ts';
 import { Counters } from '../counters.ts';
 import { Datagrams } from './datagrams.ts';
 import { Gate } from '../sessiongate.ts';
-import type { Host } from '../../gateway.ts';
-import type { DataplaneOptions, DataplaneReady } from '../client.ts';
+import type { Host } from '../../host.ts';
+import type { DataplaneOptions, DataplaneReady, StartDataplane } from '../options.ts';
 import { Loop } from '../loop.ts';
 import type { Command, CommandResult, Dataplane, LogLevel, WorkerEvent } from '../commands.ts';
 import { DataplaneOutbox } from '../outbox.ts';
 import { portableProviders } from './portableproviders.ts';
 import { Sessions } from '../sessionclock.ts';
-import type { StartDataplane } from '../../tunnel.ts';
 
 const arenaPages = 32; // as worker.ts
 const defaultMtu = 1420;

@@ -9,7 +9,7 @@ import { type CryptorSeed, workspaceBytes } from './cipherworker.ts';
 import { HandoffLoop, lanes } from './pipelinedloop.ts';
 import { Jobs } from './jobring.ts';
 import { keeping } from './lentcipher.ts';
-import type { DataplaneSeed } from '../client.ts';
+import type { DataplaneSeed } from '../options.ts';
 import type { LoopParts } from '../loop.ts';
 import type { Slot } from '../ports.ts';
 

@@ -5,7 +5,8 @@
 import { parentPort } from 'node:worker_threads';
 import { Arena } from '../../../util/arena.ts';
 import { chooseCrypto } from '../../../platform/crypto/choose.ts';
-import { loadFfi, type FfiName } from '../../../platform/ffi/ffi.ts';
+import type { FfiName } from '../../../platform/ffi/ffi.ts';
+import { loadFfi } from '../../../platform/ffi/load.ts';
 import { Libc } from '../../../platform/libc.ts';
 import type { CryptoProvider } from '../../../wireguard/primitives/provider.ts';
 import { Jobs } from './jobring.ts';

@@ -32,7 +32,7 @@ export const lanes = 4;
 interface Lane {
   readonly job: Job;
   aead: Aead | null;
-  keypair: Keypair | null;
+  keypair: Keypair<Peer> | null;
   isLent: boolean;
   isDone: boolean;
 }
@@ -230,7 +230,7 @@ export class HandoffLoop extends Loop {
 
   // Both.
 
-  #push<L extends Lane>(line: Line<L>, keypair: Keypair, aead: Aead): void {
+  #push<L extends Lane>(line: Line<L>, keypair: Keypair<Peer>, aead: Aead): void {
     const lane = line.current;
     lane.keypair = keypair;
     lane.aead = aead;

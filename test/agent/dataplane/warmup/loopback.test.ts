@@ -4,7 +4,7 @@ import { makeParts } from '../../../../src/agent/dataplane/pathstate.ts';
 import { portableProviders } from '../../../../src/agent/dataplane/noffi/portableproviders.ts';
 import { protocol, vnetBytes } from '../../../../src/datapath/inet.ts';
 import { chooseCrypto } from '../../../../src/platform/crypto/choose.ts';
-import { loadFfi } from '../../../../src/platform/ffi/ffi.ts';
+import { loadFfi } from '../../../../src/platform/ffi/load.ts';
 import { Libc } from '../../../../src/platform/libc.ts';
 import { Arena } from '../../../../src/util/arena.ts';
 

@@ -10,7 +10,7 @@ import { portableProviders } from '../../../../src/agent/dataplane/noffi/portabl
 import { Rehearsal, turns } from '../../../../src/agent/dataplane/warmup/warmup.ts';
 import { Sockets } from '../../../../src/agent/dataplane/sockets.ts';
 import { chooseCrypto } from '../../../../src/platform/crypto/choose.ts';
-import { loadFfi } from '../../../../src/platform/ffi/ffi.ts';
+import { loadFfi } from '../../../../src/platform/ffi/load.ts';
 import { Libc } from '../../../../src/platform/libc.ts';
 import { Poller } from '../../../../src/platform/poll.ts';
 import { Tun } from '../../../../src/platform/tun.ts';

@@ -1,7 +1,8 @@
 // Choosing a back end.
 
 import t from 'tap';
-import { ffiNames, loadFfi, pointerBytesOf } from '../../../src/platform/ffi/ffi.ts';
+import { ffiNames, pointerBytesOf } from '../../../src/platform/ffi/ffi.ts';
+import { loadFfi } from '../../../src/platform/ffi/load.ts';
 
 t.test('the first that works, or a reason', async t => {
   t.equal((await loadFfi()).name, 'node:ffi');
