@@ -24,54 +24,17 @@
 import type { Arena } from '../util/arena.ts';
 import type { Checksum } from './checksum.ts';
 import { fold } from './checksum.ts';
-import {
-  gso,
-  ip4,
-  ip4Bytes,
-  ip6,
-  ip6Bytes,
-  highHalf,
-  littleEndian,
-  lowHalf,
-  protocol,
-  pseudoSum,
-} from './inet.ts';
+import { flowSlot, flowSlots, ipIdFollows, sameFlow, sameTcp } from './flow.ts';
+import { group, groupFields } from './group.ts';
+import { type IovecShape, writeIovec } from './iovec.ts';
+import { gso, ip4, ip4Bytes, ip6, ip6Bytes, littleEndian, protocol, pseudoSum } from './inet.ts';
 import { tcp, tcpBytes, tcpFlag, udp, udpBytes, vnet, vnetBytes, vnetFlag } from './inet.ts';
-
-/** What writev needs to know: the address of arena offset 0 and the size of a pointer. */
-export interface IovecShape {
-  readonly base: number;
-  readonly pointerBytes: 4 | 8;
-}
 
 const maxPacketBytes = 65535;
 /** UDP_MAX_SEGMENTS of kernels before 6.9: more in one UDP_L4 packet and the write fails with EINVAL. */
 const maxDatagrams = 64;
-const flowSlots = 1024;
 /** Room for one virtio_net_hdr, IPv6 header and TCP header with all its options. */
 const headStride = 128;
-
-// A group under construction is a record of int32 in one array: a packet costs one bounds check, not fifteen.
-const group = {
-  first: 0, // packets, in order of sequence
-  last: 1,
-  firstAt: 2, // where their headers are
-  lastAt: 3,
-  members: 4,
-  payload: 5, // bytes of all members together
-  segment: 6, // payload bytes of each member but the last
-  headers: 7, // bytes before the payload, equal in all members
-  transport: 8,
-  kind: 9, // gso type; 0 is never joined
-  open: 10, // 1 while packets may follow: the last member is as long as the first and bears no PSH
-  pushed: 11,
-  start: 12, // sequence number of the first byte, and of the one expected next
-  end: 13,
-  verified: 14, // the sums below are known and the checksums of all members right
-  pseudo: 15, // pseudo-header without length
-  header: 16, // IPv4 header without length, id and checksum
-} as const;
-const groupFields = 20;
 
 export class Coalescer {
   /** Joining can be switched off at any time, one kind at a time. */
@@ -94,8 +57,7 @@ export class Coalescer {
 
   #arena: Arena;
   #checksum: Checksum;
-  #base: number;
-  #pointerBytes: number;
+  readonly #iovec: IovecShape;
   #iovecAt: number;
   #headAt: number;
   #group: Int32Array;
@@ -107,8 +69,7 @@ export class Coalescer {
   constructor(arena: Arena, checksum: Checksum, iovec: IovecShape, packets = 256) {
     this.#arena = arena;
     this.#checksum = checksum;
-    this.#base = iovec.base;
-    this.#pointerBytes = iovec.pointerBytes;
+    this.#iovec = iovec;
     this.#iovecAt = arena.alloc(2 * packets * 2 * iovec.pointerBytes);
     this.#headAt = arena.alloc((packets >> 1) * headStride + 16) + 16 - vnetBytes;
     this.#flow = arena.int32(flowSlots).fill(-1);
@@ -361,6 +322,7 @@ export class Coalescer {
 
   /** Closes all groups: returns the number of writes. */
   finish(): number {
+    const { view } = this.#arena;
     const groups = this.#group;
     let iovec = this.#iovecAt;
     let head = this.#headAt;
@@ -380,9 +342,11 @@ export class Coalescer {
       this.writeAt[w] = iovec;
       this.writeBytes[w] = vnetBytes + headers + groups[g + group.payload]!;
       this.pieces[w] = members + 1;
-      iovec = this.#writeIovec(iovec, head, vnetBytes + headers);
+      iovec = writeIovec(view, this.#iovec, iovec, head, vnetBytes + headers);
       for (let member = packet; member >= 0; member = this.next[member]!)
-        iovec = this.#writeIovec(
+        iovec = writeIovec(
+          view,
+          this.#iovec,
           iovec,
           this.packetAt[member]! + headers,
           this.packetBytes[member]! - headers,
@@ -432,69 +396,4 @@ export class Coalescer {
     view.setUint16(head + vnet.checksumStart, transport, littleEndian);
     view.setUint16(head + vnet.checksumOffset, field, littleEndian);
   }
-
-  #writeIovec(iovec: number, at: number, bytes: number): number {
-    const { view } = this.#arena;
-    const address = this.#base + at;
-    if (this.#pointerBytes === 4) {
-      view.setUint32(iovec, address, littleEndian);
-      view.setUint32(iovec + 4, bytes, littleEndian);
-      return iovec + 8;
-    }
-    const low = address >>> 0; // modulo 2^32
-    const high = (address - low) / 0x1_0000_0000;
-    view.setUint32(iovec + lowHalf, low, littleEndian);
-    view.setUint32(iovec + highHalf, high, littleEndian);
-    view.setUint32(iovec + 8 + lowHalf, bytes, littleEndian);
-    view.setUint32(iovec + 8 + highHalf, 0, littleEndian);
-    return iovec + 16;
-  }
-}
-
-/** Hash of addresses and ports. Two flows in one slot only stop each other from being joined. */
-function flowSlot(view: DataView, at: number, transport: number): number {
-  let hash = view.getUint32(at + transport);
-  if (transport === ip4Bytes) {
-    hash ^= Math.imul(view.getUint32(at + ip4.source), 0x85ebca6b);
-    hash ^= Math.imul(view.getUint32(at + ip4.to), 0xc2b2ae35);
-  } else {
-    for (let word = at + ip6.source; word < at + ip6Bytes; word += 4)
-      hash = Math.imul(hash ^ view.getUint32(word), 0x85ebca6b);
-  }
-  return (Math.imul(hash, 0x9e3779b1) >>> 22) & (flowSlots - 1);
-}
-
-/** Same addresses and ports, TOS, TTL and fragment flags (or IPv6 class, label and hop limit), and protocol. */
-function sameFlow(view: DataView, a: number, b: number, transport: number): boolean {
-  if (view.getUint32(a + transport) !== view.getUint32(b + transport)) return false;
-  if (transport === ip4Bytes)
-    return (
-      view.getUint32(a + ip4.fragment) === view.getUint32(b + ip4.fragment) && // and TTL and protocol
-      view.getUint32(a + ip4.source) === view.getUint32(b + ip4.source) &&
-      view.getUint32(a + ip4.to) === view.getUint32(b + ip4.to) &&
-      view.getUint16(a) === view.getUint16(b)
-    );
-  if (
-    view.getUint32(a) !== view.getUint32(b) ||
-    view.getUint16(a + ip6.next) !== view.getUint16(b + ip6.next)
-  )
-    return false;
-  for (let word = ip6.source; word < ip6Bytes; word += 4)
-    if (view.getUint32(a + word) !== view.getUint32(b + word)) return false;
-  return true;
-}
-
-/** Besides the flow: acknowledgement and options. */
-function sameTcp(view: DataView, a: number, b: number, transport: number, headers: number): boolean {
-  const number = transport + tcp.acknowledge;
-  if (view.getUint32(a + number) !== view.getUint32(b + number)) return false;
-  for (let word = transport + tcp.options; word < headers; word += 4)
-    if (view.getUint32(a + word) !== view.getUint32(b + word)) return false;
-  return sameFlow(view, a, b, transport);
-}
-
-/** An IPv4 packet that may be fragmented needs its id: it must be the next one, as segmentation will number it again. */
-function ipIdFollows(view: DataView, a: number, b: number, transport: number): boolean {
-  if (transport !== ip4Bytes || (view.getUint16(a + ip4.fragment) & 0x4000) !== 0) return true;
-  return ((view.getUint16(a + ip4.id) + 1) & 0xffff) === view.getUint16(b + ip4.id);
 }

@@ -4,25 +4,29 @@
 // receive.ts.
 
 import type { Arena } from '../util/arena.ts';
-import { equalBytes, isZero, toHex, wipe } from '../util/bytes.ts';
-import type { AllowedIp, AllowedIps } from './allowedips.ts';
+import { equalBytes, isZero, toHex } from '../util/bytes.ts';
+import type { AllowedIps } from './peer/allowedips.ts';
 import * as c from './constants.ts';
 import type { Outbox, Verdict } from './effects.ts';
-import type { Endpoint } from './endpoint.ts';
+import type { Endpoint } from './peer/endpoint.ts';
 import { destinationOwner, innerLength } from './inner.ts';
 import type { Keypair } from './noise/keypair.ts';
 import { isSamePrivateKey } from './noise/handshake.ts';
-import { Peer } from './peer.ts';
+import type { Peer } from './peer/peer.ts';
+import { type PeerChange, setKeepFresh, setPersistentKeepalive } from './peerchange.ts';
+import { PeerTable } from './peertable.ts';
 import type { CryptoProvider } from './primitives/provider.ts';
 import { Receiver } from './receive.ts';
-import { event, Sender } from './send.ts';
+import { Sender } from './send.ts';
 import { Shared } from './shared.ts';
-import * as timer from './timers.ts';
+import { TimerActions } from './timeractions.ts';
+import * as timer from './peer/timers.ts';
 
-export type { AllowedIp } from './allowedips.ts';
+export type { AllowedIp } from './peer/allowedips.ts';
+export type { PeerChange } from './peerchange.ts';
 export type { Keypair } from './noise/keypair.ts';
 export { paddedLength } from './messages.ts';
-export type { Peer } from './peer.ts';
+export type { Peer } from './peer/peer.ts';
 
 export interface DeviceOptions {
   /** Where packets lie; the device takes a scratch region of 64 KiB from it. */
@@ -40,30 +44,14 @@ export interface DeviceOptions {
   readonly initialTimestamp?: Uint8Array;
 }
 
-/** What `setPeer` changes; what is absent stays. */
-export interface PeerChange {
-  /** 32 bytes; all zero means none. */
-  readonly presharedKey?: Uint8Array;
-  readonly endpoint?: Endpoint;
-  /** Seconds, 0 = off. */
-  readonly persistentKeepalive?: number;
-  readonly replaceAllowedIps?: boolean;
-  readonly allowedIps?: readonly AllowedIp[];
-  readonly removeAllowedIps?: readonly AllowedIp[];
-  readonly updateOnly?: boolean;
-  /** See `Peer.keepFresh`: for peers whose last handshake must not grow old while they are there. */
-  readonly keepFresh?: boolean;
-}
-
 export class Device {
   /** Cryptokey routing; `find4` and `find6` are the packet path's. */
   readonly routes: AllowedIps<Peer>;
   readonly #shared: Shared;
   readonly #sender: Sender;
   readonly #receiver: Receiver;
-  readonly #maxPeers: number;
-  readonly #slots: (Peer | null)[] = [];
-  readonly #freeSlots: number[] = [];
+  readonly #table: PeerTable;
+  readonly #actions: TimerActions;
 
   constructor(options: DeviceOptions) {
     this.#shared = new Shared(options.arena, options.crypto, options.random, options.wallMs, {
@@ -78,7 +66,8 @@ export class Device {
     });
     this.#sender = new Sender(this.#shared);
     this.#receiver = new Receiver(this.#shared, this.#sender);
-    this.#maxPeers = options.maxPeers ?? c.defaultMaxPeers;
+    this.#table = new PeerTable(this.#shared, options.maxPeers ?? c.defaultMaxPeers);
+    this.#actions = new TimerActions(this.#shared, this.#sender);
     this.routes = this.#shared.routes;
   }
 
@@ -189,7 +178,7 @@ export class Device {
 
   /** The end (L5): every secret wiped, every peer gone. */
   destroy(): void {
-    for (const peer of [...this.#shared.peers.values()]) this.#remove(peer);
+    for (const peer of [...this.#shared.peers.values()]) this.#table.remove(peer);
     this.#shared.isUp = false;
     this.#shared.noise.setIdentity(null);
     this.#shared.checker.setKey(null);
@@ -203,7 +192,7 @@ export class Device {
     if (change.presharedKey) requireLength(change.presharedKey, 32, 'pre-shared key');
     if (this.publicKey && equalBytes(publicKey, this.publicKey)) return null;
     const known = this.peer(publicKey);
-    const peer = known ?? (change.updateOnly ? null : this.#create(publicKey));
+    const peer = known ?? (change.updateOnly ? null : this.#table.create(publicKey));
     if (peer === null) return null;
 
     if (change.presharedKey && !equalBytes(change.presharedKey, peer.presharedKey)) {
@@ -215,10 +204,10 @@ export class Device {
     if (change.replaceAllowedIps) this.routes.removeByPeer(peer);
     for (const ip of change.removeAllowedIps ?? []) this.routes.remove(ip, peer);
     for (const ip of change.allowedIps ?? []) this.routes.insert(ip, peer);
-    if (change.keepFresh !== undefined) this.#setKeepFresh(now, peer, change.keepFresh);
+    if (change.keepFresh !== undefined) setKeepFresh(this.#shared, now, peer, change.keepFresh);
     const before = peer.persistentKeepalive;
     if (change.persistentKeepalive !== undefined)
-      this.#setPersistentKeepalive(now, peer, change.persistentKeepalive);
+      setPersistentKeepalive(this.#shared, now, peer, change.persistentKeepalive);
 
     if (!this.isUp) return peer;
     if (before === 0 && peer.persistentKeepalive > 0) this.#sender.keepalive(now, peer, out);
@@ -230,7 +219,7 @@ export class Device {
   removePeer(_now: number, publicKey: Uint8Array): boolean {
     const peer = this.peer(publicKey);
     if (peer === undefined) return false;
-    this.#remove(peer);
+    this.#table.remove(peer);
     return true;
   }
 
@@ -245,7 +234,7 @@ export class Device {
     peer.isAlive = false;
     this.#shared.random(peer.presharedKey); // not zero: zero is a key too
     this.#shared.bury(peer);
-    this.#remove(peer);
+    this.#table.remove(peer);
     return true;
   }
 
@@ -311,7 +300,7 @@ export class Device {
 
   /** Which timer of which peer that is. */
   nextReason(): string {
-    const peer = this.#slots[this.#shared.deadlines.first];
+    const peer = this.#table.at(this.#shared.deadlines.first);
     return peer ? `${timer.timerNames[peer.timers.first]} of ${peer.publicKeyHex.slice(0, 8)}` : 'nothing';
   }
 
@@ -319,65 +308,15 @@ export class Device {
   poll(now: number, out: Outbox): void {
     const { deadlines } = this.#shared;
     while (deadlines.earliest <= now) {
-      const peer = this.#slots[deadlines.first]!;
+      const peer = this.#table.at(deadlines.first)!;
       const { at } = peer.timers;
       for (let i = 0; i < at.length; i++) {
         if (at[i]! > now) continue;
         at[i] = Infinity;
-        this.#fire(now, peer, i, out);
+        this.#actions.fire(now, peer, i, out);
       }
       this.#shared.arm(peer);
     }
-  }
-
-  #fire(now: number, peer: Peer, which: number, out: Outbox): void {
-    const { timers } = peer;
-    const sender = this.#sender;
-    switch (which) {
-      case timer.retransmit:
-        return this.#retransmit(now, peer, out);
-      case timer.passiveKeepalive:
-        sender.keepalive(now, peer, out);
-        if (timers.needAnotherKeepalive) timers.at[timer.passiveKeepalive] = now + c.keepaliveTimeoutMs;
-        timers.needAnotherKeepalive = false;
-        return;
-      case timer.newHandshake:
-        peer.endpoint.clearSource();
-        return sender.initiate(now, peer, false, out);
-      case timer.persistentKeepalive:
-        if (timers.persistentMs === 0) return;
-        sender.keepalive(now, peer, out);
-        // Nothing could be sent, hence nothing has set it again.
-        if (timers.at[timer.persistentKeepalive] === Infinity) timers.anyTraversal(now);
-        return;
-      case timer.zeroKeys:
-        timers.at[timer.refresh] = timers.at[timer.confirm] = Infinity;
-        this.#shared.wipeKeys(peer);
-        return event(out, 'keys-zeroed', peer);
-      case timer.refresh:
-        // Towards somebody who is there, or whom we are told to keep alive; else the next packet received does it.
-        if (timers.persistentMs === 0 && peer.lastHeardAt + c.heardWithinMs <= now) return;
-        if (this.#shared.isStale(now, peer)) sender.initiate(now, peer, false, out);
-        return;
-      case timer.confirm:
-        if (peer.current === null || peer.current.isHeard) return;
-        sender.keepalive(now, peer, out);
-        return timers.confirmRepeated(now);
-    }
-  }
-
-  #retransmit(now: number, peer: Peer, out: Outbox): void {
-    const { timers } = peer;
-    if (timers.handshakeAttempts > c.maxTimerHandshakes) {
-      // Twenty initiations in vain (T8). A live session is kept; so is the hope that new data brings.
-      timers.at[timer.passiveKeepalive] = Infinity;
-      peer.txDropped += peer.staged.clear();
-      if (timers.at[timer.zeroKeys] === Infinity) timers.sessionDerived(now);
-      return event(out, 'handshake-gave-up', peer);
-    }
-    timers.handshakeAttempts++;
-    peer.endpoint.clearSource(); // it may be the cause of the trouble (T9)
-    this.#sender.initiate(now, peer, true, out);
   }
 
   // --- The packet path in batches; nothing here allocates
@@ -448,66 +387,9 @@ export class Device {
 
   // --- Helpers
 
-  #create(publicKey: Uint8Array): Peer | null {
-    const { peers, noise, blocks, tombstones } = this.#shared;
-    if (peers.size >= this.#maxPeers) return null;
-    const slot = this.#freeSlots.pop() ?? this.#slots.length;
-    const peer = new Peer(slot, publicKey, blocks);
-    noise.precompute(peer.handshake);
-    const timestamp = tombstones.get(peer.publicKeyHex);
-    if (timestamp) {
-      peer.handshake.latestTimestamp.set(timestamp);
-      tombstones.delete(peer.publicKeyHex);
-    }
-    this.#slots[slot] = peer;
-    peers.set(peer.publicKeyHex, peer);
-    return peer;
-  }
-
-  #remove(peer: Peer): void {
-    this.routes.removeByPeer(peer);
-    peer.isAlive = false;
-    this.#shared.wipeKeys(peer);
-    wipe(peer.presharedKey, peer.handshake.staticStatic);
-    peer.handshake.hasStaticStatic = false;
-    peer.staged.clear();
-    peer.cookie.destroy();
-    peer.timers.stopAll();
-    this.#shared.arm(peer);
-    this.#shared.peers.delete(peer.publicKeyHex);
-    this.#slots[peer.slot] = null;
-    this.#freeSlots.push(peer.slot);
-  }
-
   #expireSendKeys(peer: Peer): void {
     this.#shared.clearHandshake(peer);
     peer.expireSendKeys();
-  }
-
-  #setPersistentKeepalive(now: number, peer: Peer, seconds: number): void {
-    peer.persistentKeepalive = seconds;
-    peer.timers.persistentMs = seconds * 1000;
-    // The kernel lets a running timer run out first; a shorter interval counts from now.
-    const { at } = peer.timers;
-    if (seconds === 0) at[timer.persistentKeepalive] = Infinity;
-    else if (at[timer.persistentKeepalive]! !== Infinity) peer.timers.anyTraversal(now);
-    this.#shared.arm(peer);
-  }
-
-  #setKeepFresh(now: number, peer: Peer, keepFresh: boolean): void {
-    if (peer.keepFresh === keepFresh) return;
-    peer.keepFresh = keepFresh;
-    const { at } = peer.timers;
-    at[timer.refresh] = at[timer.confirm] = Infinity;
-    const { current } = peer;
-    if (keepFresh && current !== null)
-      at[timer.refresh] = Math.max(
-        now,
-        current.isInitiator
-          ? current.createdAt + c.rekeyAfterMs
-          : peer.lastHandshakeAt + c.refreshAsResponderMs,
-      );
-    this.#shared.arm(peer);
   }
 }
 

@@ -1,8 +1,8 @@
 // What the protocol core gives back: datagrams for the network, packets for the tunnel, events for the agent, and a verdict
 // on each input. The core never performs any of it.
 
-import type { Endpoint } from './endpoint.ts';
-import type { Peer } from './peer.ts';
+import type { Endpoint } from './peer/endpoint.ts';
+import type { Peer } from './peer/peer.ts';
 
 /** Receives effects and must not call back into the device. Arena regions are valid only during the call: send or copy. */
 export interface Outbox {

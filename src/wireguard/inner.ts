@@ -1,7 +1,7 @@
 // What the protocol must know about the packets it carries: version, length and the two addresses cryptokey routing looks
 // up (conformance R3, R4, D1). Everything else about inner packets lives in datapath/.
 
-import type { AllowedIps } from './allowedips.ts';
+import type { AllowedIps } from './peer/allowedips.ts';
 
 const header4 = 20;
 const header6 = 40;

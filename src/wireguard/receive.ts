@@ -11,15 +11,15 @@ import {
   unconfirmedWithinMs,
 } from './constants.ts';
 import type { Outbox, Verdict } from './effects.ts';
-import type { Endpoint } from './endpoint.ts';
+import type { Endpoint } from './peer/endpoint.ts';
 import { innerLength, sourceOwner } from './inner.ts';
 import type { Keypair } from './noise/keypair.ts';
 import * as m from './messages.ts';
-import type { Peer } from './peer.ts';
+import type { Peer } from './peer/peer.ts';
 import { event } from './send.ts';
 import type { Sender } from './send.ts';
 import type { Shared } from './shared.ts';
-import { confirm, refresh } from './timers.ts';
+import { confirm, refresh } from './peer/timers.ts';
 
 export class Receiver {
   readonly #shared: Shared;

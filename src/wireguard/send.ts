@@ -3,13 +3,13 @@
 
 import { maxMismatchHoldMs, rekeyAfterMessages, rekeyAfterMs, rekeyTimeoutMs } from './constants.ts';
 import type { DeviceEvent, Outbox } from './effects.ts';
-import type { Endpoint } from './endpoint.ts';
+import type { Endpoint } from './peer/endpoint.ts';
 import { Keypair } from './noise/keypair.ts';
 import * as m from './messages.ts';
-import type { Peer } from './peer.ts';
+import type { Peer } from './peer/peer.ts';
 import type { Shared } from './shared.ts';
 import { timestampBytes } from './noise/tai64n.ts';
-import { retransmit } from './timers.ts';
+import { retransmit } from './peer/timers.ts';
 
 const nothing = new Uint8Array(0);
 

@@ -3,7 +3,7 @@
 
 import type { Arena } from '../util/arena.ts';
 import { Deadlines } from '../util/deadlines.ts';
-import { AllowedIps } from './allowedips.ts';
+import { AllowedIps } from './peer/allowedips.ts';
 import { jitterMs, maxTombstones, refreshAsResponderMs, rekeyAfterMs } from './constants.ts';
 import { CookieChecker } from './dos/cookie.ts';
 import { IndexTable } from './noise/indextable.ts';
@@ -11,10 +11,10 @@ import type { Keypair } from './noise/keypair.ts';
 import { HandshakeLoad } from './dos/load.ts';
 import { dataHeaderBytes, maxMessageBytes } from './messages.ts';
 import { Noise } from './noise/handshake.ts';
-import type { Peer } from './peer.ts';
+import type { Peer } from './peer/peer.ts';
 import type { CryptoProvider } from './primitives/provider.ts';
 import { RateLimiter } from './dos/ratelimiter.ts';
-import { StagedBlocks } from './staged.ts';
+import { StagedBlocks } from './peer/staged.ts';
 import { TimestampClock } from './noise/tai64n.ts';
 
 /** Room before a message for ciphers that borrow the 64 bytes before the payload. */

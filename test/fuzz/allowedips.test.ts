@@ -2,7 +2,7 @@
 // router after each step. Invariant: same answers, never a throw. The committed seeds run in the gate; SEED=n tries another.
 
 import t from 'tap';
-import { AllowedIps, type AllowedIp } from '../../src/wireguard/allowedips.ts';
+import { AllowedIps, type AllowedIp } from '../../src/wireguard/peer/allowedips.ts';
 import { seeded } from '../fixtures/rng.ts';
 import { SlowRouter } from '../fixtures/twins/slow-router.ts';
 

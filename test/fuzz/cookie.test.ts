@@ -3,7 +3,7 @@
 
 import t from 'tap';
 import { CookieChecker, CookieGenerator, cookieReplyBytes } from '../../src/wireguard/dos/cookie.ts';
-import { Endpoint } from '../../src/wireguard/endpoint.ts';
+import { Endpoint } from '../../src/wireguard/peer/endpoint.ts';
 import { seeded, type Rng } from '../fixtures/rng.ts';
 
 function bend(rng: Rng, bytes: Uint8Array): Uint8Array {

@@ -10,7 +10,7 @@ import { seeded } from '../fixtures/rng.ts';
 import type { Rng } from '../fixtures/rng.ts';
 import { CookieGenerator } from '../../src/wireguard/dos/cookie.ts';
 import { verdicts } from '../../src/wireguard/effects.ts';
-import { Endpoint } from '../../src/wireguard/endpoint.ts';
+import { Endpoint } from '../../src/wireguard/peer/endpoint.ts';
 
 const own = process.env['SEED'];
 const seeds = own === undefined ? [1, 2] : [Number(own)];

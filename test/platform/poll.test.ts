@@ -6,7 +6,7 @@ import { loadFfi } from '../../src/platform/ffi/load.ts';
 import * as c from '../../src/platform/constants.ts';
 import { Poller, Wake } from '../../src/platform/poll.ts';
 import { openUdp } from '../../src/platform/net/udp.ts';
-import { Endpoint } from '../../src/wireguard/endpoint.ts';
+import { Endpoint } from '../../src/wireguard/peer/endpoint.ts';
 import { FaultyFfi } from '../fixtures/fakes/faultyffi.ts';
 import { libcOver } from '../fixtures/native.ts';
 

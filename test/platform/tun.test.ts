@@ -9,7 +9,7 @@ import * as c from '../../src/platform/constants.ts';
 import { Netlink } from '../../src/platform/net/netlink.ts';
 import { openTun, tunFromFd } from '../../src/platform/tun.ts';
 import { openUdp, ReceiveSlot } from '../../src/platform/net/udp.ts';
-import { Endpoint } from '../../src/wireguard/endpoint.ts';
+import { Endpoint } from '../../src/wireguard/peer/endpoint.ts';
 import { FaultyFfi } from '../fixtures/fakes/faultyffi.ts';
 import { enterPrivateNetwork, libcOver, noNetwork } from '../fixtures/native.ts';
 import { loadFfi } from '../../src/platform/ffi/load.ts';

@@ -4,8 +4,8 @@ import t from 'tap';
 import { Host, inner, Pair, packet4, packet6 } from '../fixtures/packets/pair.ts';
 import type { PairOptions } from '../fixtures/packets/pair.ts';
 import { isZero } from '../../src/util/bytes.ts';
-import { Endpoint } from '../../src/wireguard/endpoint.ts';
-import { timerNames } from '../../src/wireguard/timers.ts';
+import { Endpoint } from '../../src/wireguard/peer/endpoint.ts';
+import { timerNames } from '../../src/wireguard/peer/timers.ts';
 
 const psk = (n: number): Uint8Array => new Uint8Array(32).fill(n);
 const ready = (options?: PairOptions): Pair => {

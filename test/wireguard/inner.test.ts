@@ -1,7 +1,7 @@
 import t from 'tap';
 import { packet4, packet6 } from '../fixtures/packets/pair.ts';
 import { innerLength, sourceOwner, destinationOwner } from '../../src/wireguard/inner.ts';
-import { AllowedIps } from '../../src/wireguard/allowedips.ts';
+import { AllowedIps } from '../../src/wireguard/peer/allowedips.ts';
 
 const length = (packet: Uint8Array): number => innerLength(packet, 0, packet.length);
 

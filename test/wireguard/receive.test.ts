@@ -3,7 +3,7 @@
 import t from 'tap';
 import { Host, inner, Pair, packet4 } from '../fixtures/packets/pair.ts';
 import type { PairOptions } from '../fixtures/packets/pair.ts';
-import { Endpoint } from '../../src/wireguard/endpoint.ts';
+import { Endpoint } from '../../src/wireguard/peer/endpoint.ts';
 
 const ready = (options?: PairOptions): Pair => {
   const pair = new Pair(options);

@@ -6,7 +6,7 @@ import { Host, inner, Pair, packet4 } from '../fixtures/packets/pair.ts';
 import type { PairOptions } from '../fixtures/packets/pair.ts';
 import { seeded } from '../fixtures/rng.ts';
 import { rejectAfterMessages, rekeyAfterMessages } from '../../src/wireguard/constants.ts';
-import { Endpoint } from '../../src/wireguard/endpoint.ts';
+import { Endpoint } from '../../src/wireguard/peer/endpoint.ts';
 
 const ready = (options?: PairOptions): Pair => {
   const pair = new Pair(options);

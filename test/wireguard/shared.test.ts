@@ -4,7 +4,7 @@ import { Arena } from '../../src/util/arena.ts';
 import { maxTombstones, rekeyAfterMs, refreshAsResponderMs } from '../../src/wireguard/constants.ts';
 import { stablelibProvider } from '../fixtures/twins/stablelib.ts';
 import { Keypair } from '../../src/wireguard/noise/keypair.ts';
-import { Peer } from '../../src/wireguard/peer.ts';
+import { Peer } from '../../src/wireguard/peer/peer.ts';
 import { Shared } from '../../src/wireguard/shared.ts';
 
 const cipher = { seal: () => {}, open: () => true, destroy: () => {} };

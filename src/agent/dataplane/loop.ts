@@ -10,10 +10,10 @@ import type { Coalescer } from '../../datapath/coalesce.ts';
 import type { Unreachable } from '../../datapath/unreachable.ts';
 import type { Arena } from '../../util/arena.ts';
 import type { Device } from '../../wireguard/device.ts';
-import type { Endpoint } from '../../wireguard/endpoint.ts';
+import type { Endpoint } from '../../wireguard/peer/endpoint.ts';
 import type { Keypair } from '../../wireguard/noise/keypair.ts';
 import type { Outbox } from '../../wireguard/effects.ts';
-import type { Peer } from '../../wireguard/peer.ts';
+import type { Peer } from '../../wireguard/peer/peer.ts';
 import type { Counters } from './counters.ts';
 import type { Slot, Sockets, Tun, Udp } from './ports.ts';
 

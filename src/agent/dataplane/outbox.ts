@@ -2,8 +2,8 @@
 // and packets that waited for a key. Bulk traffic does not come this way.
 
 import type { DeviceEvent, Outbox } from '../../wireguard/effects.ts';
-import type { Endpoint } from '../../wireguard/endpoint.ts';
-import type { Peer } from '../../wireguard/peer.ts';
+import type { Endpoint } from '../../wireguard/peer/endpoint.ts';
+import type { Peer } from '../../wireguard/peer/peer.ts';
 import type { Counters } from './counters.ts';
 import type { Sockets } from './ports.ts';
 

@@ -7,7 +7,7 @@ import { Segmenter } from '../../datapath/segment.ts';
 import { Unreachable } from '../../datapath/unreachable.ts';
 import type { Libc } from '../../platform/libc.ts';
 import { ReceiveSlot } from '../../platform/net/udp.ts';
-import { Endpoint } from '../../wireguard/endpoint.ts';
+import { Endpoint } from '../../wireguard/peer/endpoint.ts';
 import type { LoopParts } from './loop.ts';
 
 export type SharedParts = Omit<LoopParts, 'device' | 'tun' | 'sockets' | 'counters' | 'out'>;

@@ -4,10 +4,10 @@
 
 import type { EndReason } from '../../control/clientapi/reasons.ts';
 import { fromHex, isZero, toHex, wipe } from '../../util/bytes.ts';
-import { Endpoint } from '../../wireguard/endpoint.ts';
+import { Endpoint } from '../../wireguard/peer/endpoint.ts';
 import type { Device } from '../../wireguard/device.ts';
 import type { DeviceEvent, Outbox } from '../../wireguard/effects.ts';
-import type { Peer } from '../../wireguard/peer.ts';
+import type { Peer } from '../../wireguard/peer/peer.ts';
 import type {
   AllowedIpMsg,
   Command,

@@ -18,7 +18,7 @@ import { openTun, tunFromFd, type Tun } from '../../platform/tun.ts';
 import { ReceiveSlot } from '../../platform/net/udp.ts';
 import { GenerationWatch } from '../../platform/vmgenid.ts';
 import { Device, type DeviceOptions } from '../../wireguard/device.ts';
-import { Endpoint } from '../../wireguard/endpoint.ts';
+import { Endpoint } from '../../wireguard/peer/endpoint.ts';
 import { Counters } from './counters.ts';
 import type { CryptorSeed } from './offload/cipherworker.ts';
 import { Gate } from './sessiongate.ts';

@@ -4,7 +4,7 @@
 
 import { equalBytes, isZero, wipe } from '../../util/bytes.ts';
 import { hash, mac } from '../primitives/crypto.ts';
-import type { Endpoint } from '../endpoint.ts';
+import type { Endpoint } from '../peer/endpoint.ts';
 import { xchachaOpen, xchachaSeal } from '../primitives/xchacha.ts';
 
 const macBytes = 16;

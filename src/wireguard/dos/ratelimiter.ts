@@ -5,7 +5,7 @@
 // A bucket idle for 250 ms is full again and hence worth nothing: its place may be reused with no visible effect, well
 // within the second after which the kernel collects it. When a set is full of live buckets a newcomer is refused.
 
-import type { Endpoint } from '../endpoint.ts';
+import type { Endpoint } from '../peer/endpoint.ts';
 
 const perSecond = 20;
 const burst = 5;

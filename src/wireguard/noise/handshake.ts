@@ -14,57 +14,13 @@ import { initiationIntervalMs } from '../constants.ts';
 import { hash, kdf1, kdf2, kdf3 } from '../primitives/crypto.ts';
 import * as m from '../messages.ts';
 import type { CryptoProvider } from '../primitives/provider.ts';
+import { type Handshake, type HandshakeOwner, initialChainingKey, initialHash } from './handshakeslot.ts';
 import { compareTimestamps, timestampBytes } from './tai64n.ts';
 
-const ascii = (text: string): Uint8Array => Uint8Array.from(text, c => c.charCodeAt(0));
 const bytes32 = (): Uint8Array => new Uint8Array(32);
-
-// ck = HASH(construction), h = HASH(ck ‖ identifier): the same for everyone, computed once (H1).
-const initialChainingKey = bytes32();
-const initialHash = bytes32();
-hash(initialChainingKey, ascii('Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s'));
-hash(initialHash, initialChainingKey, ascii('WireGuard v1 zx2c4 Jason@zx2c4.com'));
 
 const nothing = new Uint8Array(0);
 const zeroKey = bytes32();
-
-export type HandshakeState =
-  'zeroed' | 'created-initiation' | 'consumed-initiation' | 'created-response' | 'consumed-response';
-
-/** A peer's one handshake slot (H15), and what outlives a handshake: keys, precomputation, anti-replay. */
-export class Handshake<P> {
-  readonly peer: P;
-  state: HandshakeState = 'zeroed';
-  localIndex = 0;
-  remoteIndex = 0;
-  readonly ephemeralPrivate: Uint8Array = bytes32();
-  readonly remoteEphemeral: Uint8Array = bytes32();
-  readonly chainingKey: Uint8Array = bytes32();
-  readonly hash: Uint8Array = bytes32();
-
-  readonly remoteStatic: Uint8Array;
-  /** HASH(h ‖ S_resp) of handshakes we start. */
-  readonly responderHash: Uint8Array = bytes32();
-  readonly presharedKey: Uint8Array = bytes32();
-  /** DH(S_us, S_peer); unusable when we have no identity or the peer's key is of low order (H4, H8). */
-  readonly staticStatic: Uint8Array = bytes32();
-  hasStaticStatic = false;
-  readonly latestTimestamp: Uint8Array = new Uint8Array(timestampBytes);
-  lastConsumedAt: number = -Infinity;
-
-  constructor(peer: P, remoteStatic: Uint8Array) {
-    this.peer = peer;
-    this.remoteStatic = remoteStatic;
-    hash(this.responderHash, initialHash, remoteStatic);
-  }
-
-  /** Wipes what belongs to one handshake (H11). */
-  clear(): void {
-    wipe(this.ephemeralPrivate, this.remoteEphemeral, this.chainingKey, this.hash);
-    this.localIndex = this.remoteIndex = 0;
-    this.state = 'zeroed';
-  }
-}
 
 /** What became of a consumed message; all but 'ok' are verdicts and leave every state as it was. */
 export type Consumed =
@@ -72,11 +28,6 @@ export type Consumed =
 
 /** How a refused response relates to the PSK: not at all, maybe (anyone on the path can forge that), or for certain. */
 export type PskEvidence = 'none' | 'suspected' | 'proved';
-
-/** What a handshake needs of a peer. */
-export interface HandshakeOwner<P> {
-  readonly handshake: Handshake<P>;
-}
 
 export class Noise<P extends HandshakeOwner<P>> {
   readonly #crypto: CryptoProvider;

@@ -3,7 +3,7 @@
 // Keys are int32, as DataView.getInt32 reads them: small integers to the engine, where uint32 would be boxed.
 
 import type { Keypair } from './keypair.ts';
-import type { Handshake } from './handshake.ts';
+import type { Handshake } from './handshakeslot.ts';
 
 export class IndexTable<P> {
   readonly #random: (out: Uint8Array) => void;

@@ -3,7 +3,7 @@
 
 import { rejectAfterMessages, rejectAfterMs } from '../constants.ts';
 import type { Aead } from '../primitives/provider.ts';
-import { ReplayWindow } from '../replay.ts';
+import { ReplayWindow } from './replay.ts';
 
 /** `P` is the peer's type; a keypair only hands its owner back. */
 export class Keypair<P> {

@@ -3,7 +3,7 @@ import { Counters } from '../../../src/agent/dataplane/counters.ts';
 import { DataplaneOutbox } from '../../../src/agent/dataplane/outbox.ts';
 import type { Sockets, Udp } from '../../../src/agent/dataplane/ports.ts';
 import type { DeviceEvent } from '../../../src/wireguard/effects.ts';
-import { Endpoint } from '../../../src/wireguard/endpoint.ts';
+import { Endpoint } from '../../../src/wireguard/peer/endpoint.ts';
 
 function open(answer: number) {
   const sent: unknown[][] = [];

@@ -1,7 +1,7 @@
 import t from 'tap';
 import type { PeerChangeMsg } from '../../../src/agent/dataplane/commands.ts';
 import { endpointText } from '../../../src/agent/dataplane/sessiongate.ts';
-import { Endpoint } from '../../../src/wireguard/endpoint.ts';
+import { Endpoint } from '../../../src/wireguard/peer/endpoint.ts';
 import { GateHouse } from '../../fixtures/system/gatehouse.ts';
 import { inner } from '../../fixtures/packets/pair.ts';
 

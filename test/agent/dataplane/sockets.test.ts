@@ -6,7 +6,7 @@ import * as c from '../../../src/platform/constants.ts';
 import { loadFfi } from '../../../src/platform/ffi/load.ts';
 import { Poller } from '../../../src/platform/poll.ts';
 import { openUdpPair } from '../../../src/platform/net/udp.ts';
-import { Endpoint } from '../../../src/wireguard/endpoint.ts';
+import { Endpoint } from '../../../src/wireguard/peer/endpoint.ts';
 import { FaultyFfi } from '../../fixtures/fakes/faultyffi.ts';
 import { enterPrivateNetwork, libcOver, noNetwork } from '../../fixtures/native.ts';
 

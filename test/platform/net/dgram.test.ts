@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { DatagramSlot, DgramUdp, openDgram } from '../../../src/platform/net/dgram.ts';
 import { Arena } from '../../../src/util/arena.ts';
 import { parseAddress } from '../../../src/util/inet.ts';
-import { Endpoint } from '../../../src/wireguard/endpoint.ts';
+import { Endpoint } from '../../../src/wireguard/peer/endpoint.ts';
 import { soon } from '../../fixtures/soon.ts';
 
 const arena = new Arena(new ArrayBuffer(1 << 20));

@@ -3,7 +3,7 @@
 import t from 'tap';
 import * as c from '../../../src/platform/constants.ts';
 import { Outgoing, outgoing } from '../../../src/platform/net/outgoing.ts';
-import { Endpoint } from '../../../src/wireguard/endpoint.ts';
+import { Endpoint } from '../../../src/wireguard/peer/endpoint.ts';
 import { narrowBase, narrowFfi } from '../../fixtures/fakes/narrowffi.ts';
 import { libcOver } from '../../fixtures/native.ts';
 

@@ -2,7 +2,7 @@
 
 import t from 'tap';
 import { equalBytes } from '../../../src/util/bytes.ts';
-import { Endpoint } from '../../../src/wireguard/endpoint.ts';
+import { Endpoint } from '../../../src/wireguard/peer/endpoint.ts';
 import { loadFfi } from '../../../src/platform/ffi/load.ts';
 import { Netlink } from '../../../src/platform/net/netlink.ts';
 import { Outgoing } from '../../../src/platform/net/outgoing.ts';

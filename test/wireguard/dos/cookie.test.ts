@@ -2,7 +2,7 @@ import t from 'tap';
 import { BLAKE2s } from '@stablelib/blake2s';
 import { isZero, toHex } from '../../../src/util/bytes.ts';
 import { CookieChecker, CookieGenerator, cookieReplyBytes } from '../../../src/wireguard/dos/cookie.ts';
-import { Endpoint } from '../../../src/wireguard/endpoint.ts';
+import { Endpoint } from '../../../src/wireguard/peer/endpoint.ts';
 import { seeded } from '../../fixtures/rng.ts';
 
 const ascii = (text: string): Uint8Array => Uint8Array.from(text, c => c.charCodeAt(0));

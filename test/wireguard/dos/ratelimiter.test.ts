@@ -1,5 +1,5 @@
 import t from 'tap';
-import { Endpoint } from '../../../src/wireguard/endpoint.ts';
+import { Endpoint } from '../../../src/wireguard/peer/endpoint.ts';
 import { RateLimiter } from '../../../src/wireguard/dos/ratelimiter.ts';
 import { seeded, seedOf } from '../../fixtures/rng.ts';
 

@@ -7,9 +7,9 @@ import { Arena } from '../../../src/util/arena.ts';
 import { fromHex, isZero } from '../../../src/util/bytes.ts';
 import { stablelibProvider } from '../../fixtures/twins/stablelib.ts';
 import { clamp, isSamePrivateKey, Noise } from '../../../src/wireguard/noise/handshake.ts';
-import { Peer } from '../../../src/wireguard/peer.ts';
+import { Peer } from '../../../src/wireguard/peer/peer.ts';
 import type { CryptoProvider } from '../../../src/wireguard/primitives/provider.ts';
-import { StagedBlocks } from '../../../src/wireguard/staged.ts';
+import { StagedBlocks } from '../../../src/wireguard/peer/staged.ts';
 
 const random = seeded(20);
 const arena = new Arena(new ArrayBuffer(65_536));

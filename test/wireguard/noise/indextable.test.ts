@@ -2,7 +2,7 @@ import t from 'tap';
 import { seeded } from '../../fixtures/rng.ts';
 import { IndexTable } from '../../../src/wireguard/noise/indextable.ts';
 import type { Keypair } from '../../../src/wireguard/noise/keypair.ts';
-import type { Handshake } from '../../../src/wireguard/noise/handshake.ts';
+import type { Handshake } from '../../../src/wireguard/noise/handshakeslot.ts';
 
 const handshake = (): Handshake<object> => ({ localIndex: 0 }) as Handshake<object>;
 

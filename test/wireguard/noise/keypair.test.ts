@@ -1,7 +1,7 @@
 import t from 'tap';
 import { rejectAfterMessages } from '../../../src/wireguard/constants.ts';
 import { Keypair } from '../../../src/wireguard/noise/keypair.ts';
-import type { Peer } from '../../../src/wireguard/peer.ts';
+import type { Peer } from '../../../src/wireguard/peer/peer.ts';
 import type { Aead } from '../../../src/wireguard/primitives/provider.ts';
 
 function keypair(createdAt = 0) {

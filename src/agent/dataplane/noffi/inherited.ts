@@ -24,7 +24,7 @@ import { describeFd, type InheritedFd, InheritedTun } from '../../../platform/in
 import { interfaceIndex, type LinkFiles, linkFiles } from '../../../platform/sysfs.ts';
 import { Uptime } from '../../../platform/uptime.ts';
 import { Device } from '../../../wireguard/device.ts';
-import { Endpoint } from '../../../wireguard/endpoint.ts';
+import { Endpoint } from '../../../wireguard/peer/endpoint.ts';
 import { Counters } from '../counters.ts';
 import { Datagrams } from './datagrams.ts';
 import { Gate } from '../sessiongate.ts';

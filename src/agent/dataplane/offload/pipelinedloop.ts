@@ -8,7 +8,7 @@
 import type { SendBatch } from '../../../datapath/batch.ts';
 import type { Aead } from '../../../wireguard/primitives/provider.ts';
 import type { Keypair } from '../../../wireguard/noise/keypair.ts';
-import type { Peer } from '../../../wireguard/peer.ts';
+import type { Peer } from '../../../wireguard/peer/peer.ts';
 import type { Job, Jobs } from './jobring.ts';
 import { jobPackets } from './jobring.ts';
 import { KeptAead } from './lentcipher.ts';

@@ -10,7 +10,7 @@ import { Tun } from '../../../platform/tun.ts';
 import { openUdp, type Udp } from '../../../platform/net/udp.ts';
 import { wipe } from '../../../util/bytes.ts';
 import { type AllowedIp, Device, type DeviceOptions } from '../../../wireguard/device.ts';
-import { Endpoint } from '../../../wireguard/endpoint.ts';
+import { Endpoint } from '../../../wireguard/peer/endpoint.ts';
 import { Counters } from '../counters.ts';
 import { Loop } from '../loop.ts';
 import { DataplaneOutbox } from '../outbox.ts';

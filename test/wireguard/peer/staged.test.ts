@@ -1,5 +1,5 @@
 import t from 'tap';
-import { StagedBlocks, StagedQueue } from '../../src/wireguard/staged.ts';
+import { StagedBlocks, StagedQueue } from '../../../src/wireguard/peer/staged.ts';
 
 const memory = new Uint8Array(1 << 16);
 const pushMarked = (queue: StagedQueue, mark: number, bytes = 100): number => {

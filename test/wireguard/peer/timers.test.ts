@@ -1,5 +1,5 @@
 import t from 'tap';
-import * as timer from '../../src/wireguard/timers.ts';
+import * as timer from '../../../src/wireguard/peer/timers.ts';
 
 const { Timers, timerNames } = timer;
 

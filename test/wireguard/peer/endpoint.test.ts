@@ -1,5 +1,5 @@
 import t from 'tap';
-import { Endpoint } from '../../src/wireguard/endpoint.ts';
+import { Endpoint } from '../../../src/wireguard/peer/endpoint.ts';
 
 t.test('copies, compares and forgets', async t => {
   const a = new Endpoint();

@@ -1,11 +1,11 @@
 // A peer: its key, where it is, the three session slots (whitepaper §6.3; conformance S1–S4) and its accounts. Holds state
 // and the rules between its parts; what is sent and when is decided in send.ts and receive.ts.
 
-import { toHex } from '../util/bytes.ts';
-import { CookieGenerator } from './dos/cookie.ts';
+import { toHex } from '../../util/bytes.ts';
+import { CookieGenerator } from '../dos/cookie.ts';
 import { Endpoint } from './endpoint.ts';
-import type { Keypair } from './noise/keypair.ts';
-import { Handshake } from './noise/handshake.ts';
+import type { Keypair } from '../noise/keypair.ts';
+import { Handshake } from '../noise/handshakeslot.ts';
 import { StagedQueue } from './staged.ts';
 import type { StagedBlocks } from './staged.ts';
 import { Timers } from './timers.ts';

@@ -1,7 +1,7 @@
 import t from 'tap';
-import { Keypair } from '../../src/wireguard/noise/keypair.ts';
-import { Peer } from '../../src/wireguard/peer.ts';
-import { StagedBlocks } from '../../src/wireguard/staged.ts';
+import { Keypair } from '../../../src/wireguard/noise/keypair.ts';
+import { Peer } from '../../../src/wireguard/peer/peer.ts';
+import { StagedBlocks } from '../../../src/wireguard/peer/staged.ts';
 
 const cipher = { seal: () => {}, open: () => true, destroy: () => {} };
 

@@ -1,7 +1,7 @@
 import t from 'tap';
-import { AllowedIps, type AllowedIp } from '../../src/wireguard/allowedips.ts';
-import { seeded, seedOf, type Rng } from '../fixtures/rng.ts';
-import { SlowRouter } from '../fixtures/twins/slow-router.ts';
+import { AllowedIps, type AllowedIp } from '../../../src/wireguard/peer/allowedips.ts';
+import { seeded, seedOf, type Rng } from '../../fixtures/rng.ts';
+import { SlowRouter } from '../../fixtures/twins/slow-router.ts';
 
 /** '10.0.0.0/8' or 'fd00:0:…/64' with all eight groups written out ('' for zero). */
 function ip(text: string): AllowedIp {

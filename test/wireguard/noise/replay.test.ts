@@ -1,7 +1,7 @@
 import t from 'tap';
-import { rejectLow, ReplayWindow, windowBits } from '../../src/wireguard/replay.ts';
-import { seeded, seedOf } from '../fixtures/rng.ts';
-import { SlowReplay } from '../fixtures/twins/slow-replay.ts';
+import { rejectLow, ReplayWindow, windowBits } from '../../../src/wireguard/noise/replay.ts';
+import { seeded, seedOf } from '../../fixtures/rng.ts';
+import { SlowReplay } from '../../fixtures/twins/slow-replay.ts';
 
 const split = (counter: bigint): [number, number] => [Number(counter & 0xffffffffn), Number(counter >> 32n)];
 

@@ -9,7 +9,7 @@
 //   zero keys             nine minutes after the last session was derived
 //   refresh, confirm      ours, only for peers kept fresh: see `Peer.keepFresh`
 
-import * as c from './constants.ts';
+import * as c from '../constants.ts';
 
 export const retransmit = 0;
 export const passiveKeepalive = 1;
