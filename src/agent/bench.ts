@@ -9,7 +9,7 @@ import { Libc } from '../platform/libc.ts';
 import { Arena } from '../util/arena.ts';
 import { PlainError, usageError } from '../util/errors.ts';
 import { openEnds, piece } from './dataplane/warmup/loopback.ts';
-import { makeParts } from './dataplane/pathstate.ts';
+import { makePathState } from './dataplane/pathstate.ts';
 import { portableProviders } from './dataplane/noffi/portableproviders.ts';
 
 export interface BenchReport {
@@ -65,7 +65,7 @@ async function measure(ms: number): Promise<BenchReport> {
   const arena = new Arena(memory.buffer);
   const libc = new Libc(ffi, arena);
   const crypto = chooseCrypto(libc, () => portableProviders(arena, memory));
-  const parts = makeParts(libc, memory, mtu);
+  const parts = makePathState(libc, memory, mtu);
   const offloads = { csum: true, tso4: true, tso6: true, uso4: true, uso6: true };
   const ends = openEnds(libc, { vnetHeader: true, offloads }, true, parts, {
     arena,

@@ -12,7 +12,7 @@ import { errorText, PlainError, usageError } from '../util/errors.ts';
 import { checkSocketPath } from '../util/socketpath.ts';
 import type { IpPrefix } from '../util/inet.ts';
 import { Admission } from './control/admission.ts';
-import { Condition, stateOf } from './health/health.ts';
+import { Health, stateOf } from './health/health.ts';
 import { type AgentConfig, fixedChanges } from './config/config.ts';
 import { Core } from './control/corechannel.ts';
 import { CoreClock } from './control/coreclock.ts';
@@ -54,7 +54,7 @@ export class Gateway {
   #core!: Core;
   #admission!: Admission;
   #clock!: CoreClock;
-  #condition!: Condition;
+  #health!: Health;
   #enrolment!: Enrolment;
   metricsPort = 0;
 
@@ -91,12 +91,12 @@ export class Gateway {
 
   /** What the gateway says of itself, for the bus and the service manager. */
   report(): Promise<StatusReport> {
-    return this.#condition.status();
+    return this.#health.status();
   }
 
   /** Whether the data plane answers. */
   async isWell(): Promise<boolean> {
-    return (await this.#condition.health()).ok;
+    return (await this.#health.health()).ok;
   }
 
   /** Ends one session, named by its id or its device's key in base64. Core hears of it as of any other end. */
@@ -179,7 +179,7 @@ export class Gateway {
       maxLifeMs: () => this.#config.max_life,
       ...(this.#host.delay !== undefined && { delay: this.#host.delay }),
     });
-    this.#condition = new Condition({
+    this.#health = new Health({
       link: this.#link,
       ifname: this.#ifname,
       agent: this.#enrolment.agentId,
@@ -271,7 +271,7 @@ export class Gateway {
     const server = await StatusServer.open({
       listen: metrics_listen,
       socketPath: checkSocketPath(joinPath(run_dir, statusSocket), 'run_dir'),
-      sources: this.#condition,
+      sources: this.#health,
     });
     this.metricsPort = server.port;
     this.#closers.push(() => server.close());
@@ -310,7 +310,7 @@ export class Gateway {
   }
 
   #onSession(event: SessionEvent): void {
-    if (event.kind === 'ended') this.#condition.note(event, this.#clock.wallMs ?? this.#host.wallMs());
+    if (event.kind === 'ended') this.#health.note(event, this.#clock.wallMs ?? this.#host.wallMs());
     this.#core.onSession(event);
     for (const listener of this.#sessionListeners) listener(event);
   }

@@ -30,11 +30,11 @@ function twoThreads(): Implementation {
   return { ...one, name: 'two threads', env: { ...one.env, SALLYPORT_THREADS: '2' } };
 }
 
-/** Milliseconds of processor time of the thread called cryptor; null where threads have no names (Node before 24). */
-function cryptorMs(tunnel: Tunnel): number | null {
+/** Milliseconds of processor time of the thread called cipher thread; null where threads have no names (Node before 24). */
+function cipherThreadMs(tunnel: Tunnel): number | null {
   const tasks = `/proc/${tunnel.process.pid}/task`;
   for (const id of readdirSync(tasks)) {
-    if (readFileSync(`${tasks}/${id}/comm`, 'utf8').trim() !== 'cryptor') continue;
+    if (readFileSync(`${tasks}/${id}/comm`, 'utf8').trim() !== 'cipher') continue;
     return Number(readFileSync(`${tasks}/${id}/schedstat`, 'utf8').split(' ')[0]) / 1e6;
   }
   return null;
@@ -77,14 +77,14 @@ for (const [name, other] of [
     t.teardown(() => lab.close());
     const { a, b } = await connect(lab, twoThreads(), other);
     t.equal(a.namespace.ping(plan.b.inner4, 3), 3, 'ping');
-    const before = cryptorMs(a);
+    const before = cipherThreadMs(a);
     await t.test('datagrams from us', t => sequence(t, a, b, plan.b.inner4));
     await t.test('datagrams to us', t => sequence(t, b, a, plan.a.inner4));
     await t.test('transfer from us', t => transfer(t, a, b, plan.b.inner4, 1));
     await t.test('transfer to us', t => transfer(t, b, a, plan.a.inner4, 2));
-    const after = cryptorMs(a);
+    const after = cipherThreadMs(a);
     if (before !== null && after !== null)
-      t.ok(after - before > 20, `the second thread worked ${Math.round(after - before)} ms`);
+      t.ok(after - before > 20, `the cipher thread worked ${Math.round(after - before)} ms`);
     const stopped = await Promise.race([
       (process.kill(a.process.pid, 'SIGTERM'), a.process.ended),
       pause(5000),
@@ -101,7 +101,7 @@ t.test('the keys of a removed peer are in neither thread', { skip, timeout: 60_0
   const a = await Tunnel.start(lab, twoThreads(), na, plan.a.port);
   a.peer(keys.publicKey, ['allowed-ips', `${plan.b.inner4}/32`]);
   a.up([`${plan.a.inner4}/24`]);
-  const start = cryptorMs(a);
+  const start = cipherThreadMs(a);
   const far = nb.start(node26, [
     ...['--experimental-ffi', '--disable-warning=ExperimentalWarning', program('farend')],
     ...[keys.privateKey, a.keys.publicKey, plan.a.outer4, `${plan.a.port}`, plan.b.inner4, plan.a.inner4],
@@ -111,8 +111,8 @@ t.test('the keys of a removed peer are in neither thread', { skip, timeout: 60_0
   t.equal(await sender.ended, 0);
   const [sending, receiving] = (JSON.parse(far.stdout) as string[]).map(text => Buffer.from(text, 'hex'));
   const needles = { sending: sending!, receiving: receiving! };
-  const worked = cryptorMs(a);
-  if (start !== null && worked !== null) t.ok(worked > start, 'the second thread had them');
+  const worked = cipherThreadMs(a);
+  if (start !== null && worked !== null) t.ok(worked > start, 'the cipher thread had them');
   t.strictSame(
     searchMemory(a.process.pid, needles).found.sort(),
     ['receiving', 'sending'],

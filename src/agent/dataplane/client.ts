@@ -1,4 +1,4 @@
-// Link: the control plane's end of the wire to the data-plane worker. Requests go over a MessagePort; because the worker
+// Client: the control plane's end of the wire to the data-plane worker. Requests go over a MessagePort; because the worker
 // blocks in epoll_wait and never turns its own event loop, each one is followed by a write to an eventfd it polls. Answers and
 // events come back over the same port (posting needs no event loop on the sender's side).
 
@@ -22,7 +22,7 @@ type Answer = {
 };
 type Pending = { resolve(result: unknown): void; reject(error: Error): void };
 
-export class DataplaneLink implements Dataplane {
+export class DataplaneClient implements Dataplane {
   readonly ready: DataplaneReady;
   readonly #worker: Worker;
   readonly #port: MessagePort;
@@ -149,7 +149,7 @@ export async function startDataplane(
         );
     });
   });
-  const link = new DataplaneLink(worker, port1, () => wake.signal(), ready);
+  const link = new DataplaneClient(worker, port1, () => wake.signal(), ready);
   void link.closed.then(() => wake.close());
   setTimeout(() => trimMemory(ffi), trimAfterMs).unref();
   return link;

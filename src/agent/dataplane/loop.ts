@@ -28,7 +28,7 @@ export const dataMessage = 4;
 export const headBytes = 16;
 export const overheadBytes = 32;
 
-export interface LoopParts {
+export interface PathState {
   readonly arena: Arena;
   readonly device: Device;
   readonly tun: Tun;
@@ -66,7 +66,7 @@ export class Loop {
   #runBytes = 0;
   #runData = false;
 
-  constructor(parts: LoopParts) {
+  constructor(parts: PathState) {
     this.#arena = parts.arena;
     this.#device = parts.device;
     this.#tun = parts.tun;

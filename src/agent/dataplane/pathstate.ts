@@ -8,12 +8,12 @@ import { Unreachable } from '../../datapath/unreachable.ts';
 import type { Libc } from '../../platform/libc.ts';
 import { ReceiveSlot } from '../../platform/net/udp.ts';
 import { Endpoint } from '../../wireguard/peer/endpoint.ts';
-import type { LoopParts } from './loop.ts';
+import type { PathState } from './loop.ts';
 
-export type SharedParts = Omit<LoopParts, 'device' | 'tun' | 'sockets' | 'counters' | 'out'>;
+export type SharedParts = Omit<PathState, 'device' | 'tun' | 'sockets' | 'counters' | 'out'>;
 
 /** `memory` is what the arena lies in. */
-export function makeParts(
+export function makePathState(
   libc: Libc,
   memory: WebAssembly.Memory,
   mtu: number,

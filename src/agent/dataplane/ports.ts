@@ -1,4 +1,4 @@
-// Wires: what the packet path asks of a TUN device and of UDP sockets, so that it does not know by which route they are
+// Ports: what the packet path asks of a TUN device and of UDP sockets, so that it does not know by which route they are
 // reached: by FFI (platform/tun.ts, platform/net/udp.ts) or by Node's own means (platform/inherited.ts, platform/net/dgram.ts).
 
 import type { EndpointLike, ReceiveSlot } from '../../platform/net/receiveslot.ts';

@@ -1,4 +1,4 @@
-// Gate: the device with its sessions and sockets, as the control plane sees it. Runs in the data-plane worker between two
+// SessionGate: the device with its sessions and sockets, as the control plane sees it. Runs in the data-plane worker between two
 // batches, so every command is atomic towards traffic: when `revoke` returns, no packet of that peer passes any more, in
 // either direction. The packet path itself is `loop.ts`.
 
@@ -28,7 +28,7 @@ import type { Sockets } from './ports.ts';
 const EADDRINUSE = 98;
 const EINVAL = 22;
 
-export interface GateParts {
+export interface SessionGateParts {
   readonly ifname: string;
   readonly device: Device;
   readonly sessions: Sessions;
@@ -40,13 +40,13 @@ export interface GateParts {
   readonly post: (event: WorkerEvent) => void;
 }
 
-export class Gate {
-  readonly #parts: GateParts;
+export class SessionGate {
+  readonly #parts: SessionGateParts;
   /** Sessions that must end for something seen inside a batch; they end right after it. */
   readonly #roamed: Session[] = [];
   stopping = false;
 
-  constructor(parts: GateParts) {
+  constructor(parts: SessionGateParts) {
     this.#parts = parts;
   }
 

@@ -20,28 +20,28 @@ import { GenerationWatch } from '../../platform/vmgenid.ts';
 import { Device, type DeviceOptions } from '../../wireguard/device.ts';
 import { Endpoint } from '../../wireguard/peer/endpoint.ts';
 import { Counters } from './counters.ts';
-import type { CryptorSeed } from './offload/cipherworker.ts';
-import { Gate } from './sessiongate.ts';
+import type { CipherSeed } from './offload/cipherworker.ts';
+import { SessionGate } from './sessiongate.ts';
 import type { DataplaneOptions, DataplaneSeed } from './options.ts';
-import { Loop, type LoopParts } from './loop.ts';
+import { Loop, type PathState } from './loop.ts';
 import type { Command, WorkerEvent } from './commands.ts';
 import { DataplaneOutbox } from './outbox.ts';
-import { makeParts } from './pathstate.ts';
+import { makePathState } from './pathstate.ts';
 import { portableProviders } from './noffi/portableproviders.ts';
-import type { Second } from './offload/cipherthread.ts';
-import { Rehearsal } from './warmup/warmup.ts';
+import type { CipherThread } from './offload/cipherthread.ts';
+import { Warmup } from './warmup/warmup.ts';
 import { Sessions } from './sessionclock.ts';
 import { Sockets } from './sockets.ts';
 
 /** Arena: batch (192 KiB), receive slot, segmenter spill, iovecs and small structures, with room to spare. */
 const arenaPages = 32; // 2 MiB
-/** With a second thread, four batches and slots. */
+/** With a cipher thread, four batches and slots. */
 const arenaPagesOfTwo = 64;
 const defaultMtu = 1420;
 /** The longest wait; then there is nothing to do, and the next one begins. */
 const longestMs = 3_600_000;
 /**
- * The rehearsal keeps out of the way so long after the start, a command, a packet or news of the link. What comes then wants
+ * The warm-up keeps out of the way so long after the start, a command, a packet or news of the link. What comes then wants
  * an answer at once: a peer's handshake that finds the port not yet open is not sent again for five seconds.
  */
 const breakMs = 100;
@@ -62,9 +62,9 @@ export class Dataplane {
   readonly #device: Device;
   readonly #segmenter: Segmenter;
   readonly #batches: readonly SendBatch[];
-  readonly #second: Second | null;
+  readonly #cipherThread: CipherThread | null;
   readonly #counters: Counters;
-  readonly #gate: Gate;
+  readonly #gate: SessionGate;
   readonly #loop: Loop;
   readonly #wakeBit: number;
   readonly #tunBit: number;
@@ -73,16 +73,21 @@ export class Dataplane {
   readonly #generation: GenerationWatch | null;
   readonly #generationBit: number;
   readonly #packetBits: number;
-  readonly #rehearsal: Rehearsal | null;
+  readonly #warmup: Warmup | null;
   #playFrom = 0;
   /** The end of the latest turn. */
   #now = 0;
 
-  private constructor(seed: DataplaneSeed, libc: Libc, memory: WebAssembly.Memory, second: Second | null) {
+  private constructor(
+    seed: DataplaneSeed,
+    libc: Libc,
+    memory: WebAssembly.Memory,
+    cipherThread: CipherThread | null,
+  ) {
     const { options } = seed;
     const { arena } = libc;
     this.#port = seed.port;
-    this.#second = second;
+    this.#cipherThread = cipherThread;
     this.#clock = new Clock(libc);
     this.#counters = new Counters();
     const crypto = chooseCrypto(libc, () => portableProviders(arena, memory), options.crypto);
@@ -103,7 +108,7 @@ export class Dataplane {
 
     const deviceOptions: DeviceOptions = {
       arena,
-      crypto: second === null ? crypto : second.keeping(crypto),
+      crypto: cipherThread === null ? crypto : cipherThread.lending(crypto),
       random: out => void globalThis.crypto.getRandomValues(out),
       wallMs: () => this.#clock.wallMs(),
       ...(options.maxPeers !== undefined && { maxPeers: options.maxPeers }),
@@ -111,12 +116,12 @@ export class Dataplane {
     this.#device = new Device(deviceOptions);
     const mtu = options.mtu ?? defaultMtu;
     this.#device.mtu = mtu;
-    const { checksum, ...shared } = makeParts(libc, memory, mtu);
+    const { checksum, ...shared } = makePathState(libc, memory, mtu);
     shared.coalescer.udp = this.#tun.offloads.uso4;
     this.#segmenter = shared.segmenter;
     const slots = [shared.slot];
     const batches = [shared.batch];
-    while (batches.length < (second?.lanes ?? 1)) {
+    while (batches.length < (cipherThread?.lanes ?? 1)) {
       slots.push(new ReceiveSlot(libc, new Endpoint()));
       batches.push(new SendBatch(arena));
     }
@@ -124,7 +129,7 @@ export class Dataplane {
     const out = new DataplaneOutbox(this.#sockets, this.#counters);
     const post = (event: WorkerEvent): void => this.#port.postMessage(event);
     const sessions = new Sessions(options.maxPeers);
-    this.#gate = new Gate({
+    this.#gate = new SessionGate({
       ifname: this.#tun.name,
       device: this.#device,
       sessions,
@@ -132,10 +137,10 @@ export class Dataplane {
       out,
       wallMs: () => this.#clock.wallMs(),
       interfaceIndex: name => this.#netlink.interfaceIndex(name),
-      counters: () => this.#counters.read(this.#offloads(), crypto.name, second === null ? 1 : 2),
+      counters: () => this.#counters.read(this.#offloads(), crypto.name, cipherThread === null ? 1 : 2),
       post,
     });
-    const parts: LoopParts = {
+    const parts: PathState = {
       ...shared,
       device: this.#device,
       tun: this.#tun,
@@ -143,13 +148,13 @@ export class Dataplane {
       counters: this.#counters,
       out,
     };
-    const lost = (): void => this.#log('warn', 'the second thread does not answer: going on with one');
-    this.#loop = second === null ? new Loop(parts) : second.loop(parts, batches, slots, lost);
-    // The loop of two threads is another one, and would need its own rehearsal. This one has a time of its own, so what
+    const lost = (): void => this.#log('warn', 'the cipher thread does not answer: going on with one');
+    this.#loop = cipherThread === null ? new Loop(parts) : cipherThread.loop(parts, batches, slots, lost);
+    // The loop of two threads is another one, and would need its own warm-up. This one has a time of its own, so what
     // remembers times must not be shared with it.
     const played = { ...parts, unreachable: new Unreachable(arena, checksum) };
-    this.#rehearsal =
-      second === null ? Rehearsal.open(libc, this.#tun, offload, played, deviceOptions) : null;
+    this.#warmup =
+      cipherThread === null ? Warmup.open(libc, this.#tun, offload, played, deviceOptions) : null;
     out.writePacket = (at, bytes) => this.#loop.writePlain(at, bytes);
     out.handleEvent = event => this.#gate.deviceEvent(this.#clock.bootMs(), event);
 
@@ -172,32 +177,32 @@ export class Dataplane {
     const pages = isTwo ? arenaPagesOfTwo : arenaPages;
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
     const arena = new Arena(memory.buffer);
-    const second = isTwo
-      ? await (await import('./offload/cipherthread.ts')).startSecond(arena, memory, seed.options)
+    const cipherThread = isTwo
+      ? await (await import('./offload/cipherthread.ts')).startCipherThread(arena, memory, seed.options)
       : null;
     const libc = new Libc(ffi, arena);
     libc.largePages();
-    return new Dataplane(seed, libc, memory, second);
+    return new Dataplane(seed, libc, memory, cipherThread);
   }
 
   /** Until told to stop, or until somebody deletes the interface. */
   run(): void {
-    const rehearsal = this.#rehearsal;
+    const warmup = this.#warmup;
     this.#now = this.#clock.bootMs();
     this.#playFrom = this.#now + breakMs;
     let goesOn = true;
-    let isPlaying = rehearsal !== null;
+    let isPlaying = warmup !== null;
     for (let turn = 0; goesOn;) {
       const breakLeftMs = isPlaying ? this.#playFrom - this.#now : longestMs;
       if (breakLeftMs > 0) goesOn = this.#turn(0, breakLeftMs);
       else {
-        // Between two turns of the rehearsal one of the real thing, which ends at once and sees input where there may be none.
-        isPlaying = rehearsal!.play();
+        // Between two turns of the warm-up one of the real thing, which ends at once and sees input where there may be none.
+        isPlaying = warmup!.play();
         this.#wake.signal();
         goesOn = this.#turn(turn++ % 64 === 0 ? ~0 : this.#packetBits, 0);
       }
     }
-    if (isPlaying) rehearsal!.close();
+    if (isPlaying) warmup!.close();
     this.#close(this.#now);
   }
 
@@ -208,7 +213,7 @@ export class Dataplane {
     const mask = polled | extra;
     const started = this.#clock.bootMs();
     const isLone = started - this.#now > loneMs;
-    // Stored whatever comes: a store that the rehearsal has not seen would throw away the code that it compiled.
+    // Stored whatever comes: a store that the warm-up has not seen would throw away the code that it compiled.
     this.#playFrom = (polled & ~(1 << this.#wakeBit)) !== 0 ? started + breakMs : this.#playFrom;
     if (this.#clock.woke(started)) this.#forgetKeys(started);
     if ((mask & (1 << this.#generationBit)) !== 0 && this.#generation?.changed() === true) this.#beCopy();
@@ -299,7 +304,7 @@ export class Dataplane {
 
   #close(now: number): void {
     if (!this.#gate.stopping) this.#gate.run(now, { op: 'stop' });
-    this.#second?.stop();
+    this.#cipherThread?.stop();
     this.#netlink.close();
     this.#generation?.close();
     this.#tun.close();
@@ -332,8 +337,8 @@ async function start(seed: DataplaneSeed): Promise<void> {
   plane.run();
 }
 
-const seed = workerData as Partial<DataplaneSeed & CryptorSeed> | null;
+const seed = workerData as Partial<DataplaneSeed & CipherSeed> | null;
 if (!isMainThread && seed?.sallyportDataplane === true) void start(seed as DataplaneSeed);
-// A second thread comes in by the same door, as the bundle is one file.
+// The cipher thread comes in by the same door, as the bundle is one file.
 else if (!isMainThread && seed?.sallyportCryptor === true)
-  void import('./offload/cipherworker.ts').then(({ serve }) => serve(seed as CryptorSeed));
+  void import('./offload/cipherworker.ts').then(({ serve }) => serve(seed as CipherSeed));

@@ -1,4 +1,4 @@
-// Condition: how the gateway is, for those who ask: the health and readiness probes, metrics, `status`, the bus.
+// Health: how the gateway is, for those who ask: the health and readiness probes, metrics, `status`, the bus.
 
 import { wipe } from '../../util/bytes.ts';
 import type { Admission } from '../control/admission.ts';
@@ -24,7 +24,7 @@ export interface ConditionParts {
   readonly clock: CoreClock;
 }
 
-export class Condition implements StatusSources {
+export class Health implements StatusSources {
   readonly #parts: ConditionParts;
   readonly #recentEnds: RecentEnd[] = [];
 

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { MessageChannel } from 'node:worker_threads';
 import type { Worker } from 'node:worker_threads';
 import t, { type Test } from 'tap';
-import { DataplaneLink } from '../../../src/agent/dataplane/client.ts';
+import { DataplaneClient } from '../../../src/agent/dataplane/client.ts';
 import type { WorkerEvent } from '../../../src/agent/dataplane/commands.ts';
 
 /** A worker that the test plays: what it was asked, and a port to answer by. */
@@ -18,7 +18,7 @@ function open(t: Test) {
   });
   let wakes = 0;
   const ready = { ifname: 'wg0', ffi: 'fake', crypto: 'fake', vnetHeader: true };
-  const link = new DataplaneLink(worker as unknown as Worker, port1, () => void wakes++, ready);
+  const link = new DataplaneClient(worker as unknown as Worker, port1, () => void wakes++, ready);
   const asked: { id: number; command: { op: string } }[] = [];
   port2.on('message', message => asked.push(message as (typeof asked)[number]));
   const next = async (count: number): Promise<void> => {

@@ -1,4 +1,4 @@
-// One thread, and what is its own: a turn after a silence. Against the loop of two threads it is held in handoff.test.ts, against
+// One thread, and what is its own: a turn after a silence. Against the loop of two threads it is held in pipelinedloop.test.ts, against
 // real devices and peers in test/interop and test/e2e.
 
 import t from 'tap';

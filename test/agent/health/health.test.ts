@@ -1,6 +1,6 @@
 import { mock } from 'node:test';
 import t from 'tap';
-import { Condition, stateOf } from '../../../src/agent/health/health.ts';
+import { Health, stateOf } from '../../../src/agent/health/health.ts';
 import type {
   Command,
   CommandResult,
@@ -11,8 +11,8 @@ import type {
 import { FakeLink } from '../../fixtures/fakes/fakelink.ts';
 import { plainPeer } from '../../fixtures/system/grant.ts';
 
-function condition(link: Link): Condition {
-  return new Condition({
+function condition(link: Link): Health {
+  return new Health({
     link,
     ifname: 'wg0',
     agent: 'a_1',

@@ -27,7 +27,7 @@ import { Device } from '../../../wireguard/device.ts';
 import { Endpoint } from '../../../wireguard/peer/endpoint.ts';
 import { Counters } from '../counters.ts';
 import { Datagrams } from './datagrams.ts';
-import { Gate } from '../sessiongate.ts';
+import { SessionGate } from '../sessiongate.ts';
 import type { Host } from '../../host.ts';
 import type { DataplaneOptions, DataplaneReady, StartDataplane } from '../options.ts';
 import { Loop } from '../loop.ts';
@@ -56,7 +56,7 @@ export class InheritedPlane implements Dataplane {
   readonly #device: Device;
   readonly #segmenter: Segmenter;
   readonly #counters = new Counters();
-  readonly #gate: Gate;
+  readonly #gate: SessionGate;
   readonly #loop: Loop;
   readonly #listeners = new Set<(event: WorkerEvent) => void>();
   #resolveClosed!: (code: number) => void;
@@ -100,7 +100,7 @@ export class InheritedPlane implements Dataplane {
     const batch = new SendBatch(arena);
     batch.maxSegments = 1;
     const out = new DataplaneOutbox(sockets, this.#counters);
-    this.#gate = new Gate({
+    this.#gate = new SessionGate({
       ifname: fd.name,
       device,
       sessions: new Sessions(options.maxPeers),

@@ -1,45 +1,45 @@
-// The second thread, as the data plane that owns it sees it: started before the first packet, stopped after the last.
+// The cipher thread, as the data plane that owns it sees it: started before the first packet, stopped after the last.
 
 import { Worker } from 'node:worker_threads';
 import type { SendBatch } from '../../../datapath/batch.ts';
 import type { Arena } from '../../../util/arena.ts';
 import { errorText, PlainError } from '../../../util/errors.ts';
 import type { CryptoProvider } from '../../../wireguard/primitives/provider.ts';
-import { type CryptorSeed, workspaceBytes } from './cipherworker.ts';
-import { HandoffLoop, lanes } from './pipelinedloop.ts';
-import { Jobs } from './jobring.ts';
-import { keeping } from './lentcipher.ts';
+import { type CipherSeed, workspaceBytes } from './cipherworker.ts';
+import { PipelinedLoop, lanes } from './pipelinedloop.ts';
+import { JobRing } from './jobring.ts';
+import { lending } from './lentcipher.ts';
 import type { DataplaneSeed } from '../options.ts';
-import type { LoopParts } from '../loop.ts';
+import type { PathState } from '../loop.ts';
 import type { Slot } from '../ports.ts';
 
-export class Second {
+export class CipherThread {
   readonly lanes: number = lanes;
-  readonly jobs: Jobs;
+  readonly jobs: JobRing;
   readonly #worker: Worker;
   #settle: () => void = () => undefined;
 
-  constructor(jobs: Jobs, worker: Worker) {
+  constructor(jobs: JobRing, worker: Worker) {
     this.jobs = jobs;
     this.#worker = worker;
   }
 
   /** The data plane's ciphers, in a form that can be lent. */
-  keeping(crypto: CryptoProvider): CryptoProvider {
-    return keeping(crypto, () => this.#settle());
+  lending(crypto: CryptoProvider): CryptoProvider {
+    return lending(crypto, () => this.#settle());
   }
 
   loop(
-    parts: LoopParts,
+    parts: PathState,
     batches: readonly SendBatch[],
     slots: readonly Slot[],
     lost: () => void,
-  ): HandoffLoop {
+  ): PipelinedLoop {
     const abandon = (): void => {
       void this.#worker.terminate(); // whatever it does, it must not keep a key
       lost();
     };
-    const loop = new HandoffLoop({ ...parts, jobs: this.jobs, batches, slots, lost: abandon });
+    const loop = new PipelinedLoop({ ...parts, jobs: this.jobs, batches, slots, lost: abandon });
     this.#settle = () => loop.settle();
     return loop;
   }
@@ -49,13 +49,13 @@ export class Second {
   }
 }
 
-export async function startSecond(
+export async function startCipherThread(
   arena: Arena,
   memory: WebAssembly.Memory,
   options: DataplaneSeed['options'],
-): Promise<Second> {
-  const at = Jobs.room(arena);
-  const seed: CryptorSeed = {
+): Promise<CipherThread> {
+  const at = JobRing.room(arena);
+  const seed: CipherSeed = {
     sallyportCryptor: true,
     memory,
     jobs: at,
@@ -65,13 +65,13 @@ export async function startSecond(
   };
   const here = import.meta.url;
   const entry = here.endsWith('.ts') ? new URL('../worker.ts', here) : new URL(here);
-  const worker = new Worker(entry, { name: 'cryptor', workerData: seed, stderr: false, stdout: false });
+  const worker = new Worker(entry, { name: 'cipher', workerData: seed, stderr: false, stdout: false });
   await new Promise<void>((resolve, reject) => {
     worker.once('message', () => resolve());
     worker.once('error', error =>
-      reject(new PlainError('cryptor', `the second thread does not start: ${errorText(error)}`)),
+      reject(new PlainError('cipher', `the cipher thread does not start: ${errorText(error)}`)),
     );
   });
   worker.unref();
-  return new Second(new Jobs(arena, at), worker);
+  return new CipherThread(new JobRing(arena, at), worker);
 }

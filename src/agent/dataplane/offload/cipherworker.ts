@@ -1,4 +1,4 @@
-// Cryptor: the second thread of a data plane that was given two (`threads = 2`). It seals and opens what `jobring.ts` hands
+// The cipher thread of a data plane that was given two (`threads = 2`). It seals and opens what `jobring.ts` hands
 // it and knows nothing else: no peer, no counter, no socket, no clock. It has a key only while it works on a job under that
 // key, so nothing has to be told to it when a session ends.
 
@@ -9,10 +9,10 @@ import type { FfiName } from '../../../platform/ffi/ffi.ts';
 import { loadFfi } from '../../../platform/ffi/load.ts';
 import { Libc } from '../../../platform/libc.ts';
 import type { CryptoProvider } from '../../../wireguard/primitives/provider.ts';
-import { Jobs } from './jobring.ts';
+import { JobRing } from './jobring.ts';
 import { portableProviders } from '../noffi/portableproviders.ts';
 
-export interface CryptorSeed {
+export interface CipherSeed {
   readonly sallyportCryptor: true;
   readonly memory: WebAssembly.Memory;
   /** Offset of the jobs, and of `workspaceBytes` that nobody else touches. */
@@ -26,7 +26,7 @@ export interface CryptorSeed {
 export const workspaceBytes: number = 64 << 10;
 
 /** Works until told to stop. */
-export function work(jobs: Jobs, crypto: Pick<CryptoProvider, 'aead'>): void {
+export function work(jobs: JobRing, crypto: Pick<CryptoProvider, 'aead'>): void {
   const key = new Uint8Array(new ArrayBuffer(32)); // beside the heap, where no collector makes copies of it
   for (let job = jobs.next(key); job !== null; job = jobs.next(key)) {
     let ok = false;
@@ -46,11 +46,11 @@ export function work(jobs: Jobs, crypto: Pick<CryptoProvider, 'aead'>): void {
 }
 
 /** The whole life of the worker. */
-export async function serve(seed: CryptorSeed): Promise<void> {
+export async function serve(seed: CipherSeed): Promise<void> {
   const ffi = await loadFfi(seed.ffi);
   const { memory } = seed;
   const arena = new Arena(memory.buffer, seed.workspace);
-  const jobs = new Jobs(arena, seed.jobs);
+  const jobs = new JobRing(arena, seed.jobs);
   try {
     const crypto = chooseCrypto(new Libc(ffi, arena), () => portableProviders(arena, memory), seed.crypto);
     if (arena.alloc(0) > seed.workspace + workspaceBytes) throw new Error('the workspace is too small');

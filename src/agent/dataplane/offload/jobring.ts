@@ -1,6 +1,6 @@
-// Jobs: a bounded ring in shared memory by which the data-plane worker lends whole batches to its cryptor thread, to be
+// JobRing: a bounded ring in shared memory by which the data-plane worker lends whole batches to its cipher thread, to be
 // sealed or opened where they lie. A job has one state word that only compare-exchange moves from `ready`, so exactly one
-// thread works on it: the cryptor, or the owner who takes back what the cryptor has not begun. Which job is done first means
+// thread works on it: the cipher thread, or the owner who takes back what the cipher thread has not begun. Which job is done first means
 // nothing; the owner commits them in the order it gave them out (`pipelinedloop.ts`), as the kernel and wireguard-go do.
 //
 // A key is in shared memory only between `publish` and the moment one side takes the job.
@@ -23,10 +23,10 @@ const done = 3;
 const failed = 4;
 
 // Words in front of the jobs.
-const bell = 0; // counts publications: the cryptor waits on it
-const asleep = 1; // 1 while the cryptor waits, or is about to
+const bell = 0; // counts publications: the cipher thread waits on it
+const asleep = 1; // 1 while the cipher thread waits, or is about to
 const stopped = 2;
-const gone = 3; // 1 once the cryptor has ended
+const gone = 3; // 1 once the cipher thread has ended
 const ringWords = 16; // a cache line of its own
 
 // Words of a job.
@@ -91,7 +91,7 @@ export class Job {
   }
 
   /** True for the one thread that gets it; the key is gone from shared memory then, and in `key` if asked for. */
-  take(by: 'owner' | 'cryptor', key?: Uint8Array): boolean {
+  take(by: 'owner' | 'cipher', key?: Uint8Array): boolean {
     if (Atomics.load(this.words, state) !== ready) return false;
     const next = by === 'owner' ? free : taken;
     if (Atomics.compareExchange(this.words, state, ready, next) !== ready) return false;
@@ -101,7 +101,7 @@ export class Job {
   }
 }
 
-export class Jobs {
+export class JobRing {
   readonly jobs: readonly Job[];
   readonly #ring: Int32Array;
   #next = 0;
@@ -130,7 +130,7 @@ export class Jobs {
     job.key.set(key);
     Atomics.store(job.words, state, ready);
     Atomics.add(this.#ring, bell, 1);
-    // The cryptor says that it sleeps before it does, unless the bell has rung: either it hears it, or we see that.
+    // The cipher thread says that it sleeps before it does, unless the bell has rung: either it hears it, or we see that.
     if (Atomics.load(this.#ring, asleep) === 1) Atomics.notify(this.#ring, bell);
   }
 
@@ -140,7 +140,7 @@ export class Jobs {
     return now === done ? 'done' : now === failed ? 'failed' : null;
   }
 
-  /** Waits a moment for a job that the cryptor has taken: `timeoutMs` at most. */
+  /** Waits a moment for a job that the cipher thread has taken: `timeoutMs` at most. */
   wait(job: Job, timeoutMs: number): Outcome | null {
     for (let i = 0; i < spins; i++) if (Atomics.load(job.words, state) !== taken) return this.outcome(job);
     Atomics.store(job.words, awaited, 1);
@@ -159,7 +159,7 @@ export class Jobs {
     return Atomics.load(this.#ring, gone) === 1;
   }
 
-  // The cryptor's side.
+  // The cipher thread's side.
 
   /** The next job, taken, with its key in `key`; waits for one. Null when it is time to end. */
   next(key: Uint8Array): Job | null {
@@ -192,7 +192,7 @@ export class Jobs {
     for (let i = 0; i < jobCount; i++) {
       const at = (this.#next + i) % jobCount;
       const job = this.jobs[at]!;
-      if (!job.take('cryptor', key)) continue;
+      if (!job.take('cipher', key)) continue;
       this.#next = (at + 1) % jobCount;
       return job;
     }

@@ -4,7 +4,7 @@
 import { wipe } from '../../../util/bytes.ts';
 import type { Aead, CryptoProvider } from '../../../wireguard/primitives/provider.ts';
 
-export class KeptAead implements Aead {
+export class LentAead implements Aead {
   readonly key: Uint8Array;
   readonly #inner: Aead;
   readonly #settle: () => void;
@@ -32,12 +32,12 @@ export class KeptAead implements Aead {
 }
 
 /** The same provider with ciphers that can be lent; `settle` must not return while any of them is. */
-export function keeping(crypto: CryptoProvider, settle: () => void): CryptoProvider {
+export function lending(crypto: CryptoProvider, settle: () => void): CryptoProvider {
   return {
     name: crypto.name,
     sharedSecret: (out, privateKey, publicKey) => crypto.sharedSecret(out, privateKey, publicKey),
     publicKey: (out, privateKey) => crypto.publicKey(out, privateKey),
-    aead: key => new KeptAead(crypto.aead(key), key, settle),
+    aead: key => new LentAead(crypto.aead(key), key, settle),
     seal: (out, key, plain, additional) => crypto.seal(out, key, plain, additional),
     open: (out, key, sealed, additional) => crypto.open(out, key, sealed, additional),
   };

@@ -1,4 +1,4 @@
-// The packet path with a second thread (`threads = 2`): while the cryptor seals or opens one batch, this thread reads or
+// The packet path with a cipher thread (`threads = 2`): while the cipher thread seals or opens one batch, this thread reads or
 // receives the next. Batches leave, and are judged, strictly in the order they came; only the cipher runs elsewhere. All
 // state stays here: counters are given out before a batch is lent, replay and source are judged after it is back.
 //
@@ -9,17 +9,17 @@ import type { SendBatch } from '../../../datapath/batch.ts';
 import type { Aead } from '../../../wireguard/primitives/provider.ts';
 import type { Keypair } from '../../../wireguard/noise/keypair.ts';
 import type { Peer } from '../../../wireguard/peer/peer.ts';
-import type { Job, Jobs } from './jobring.ts';
+import type { Job, JobRing } from './jobring.ts';
 import { jobPackets } from './jobring.ts';
-import { KeptAead } from './lentcipher.ts';
-import { dataMessage, headBytes, Loop, overheadBytes, type LoopParts } from '../loop.ts';
+import { LentAead } from './lentcipher.ts';
+import { dataMessage, headBytes, Loop, overheadBytes, type PathState } from '../loop.ts';
 import type { Slot, Udp } from '../ports.ts';
 
 /** Fewer packets than this are not worth the way. */
 const worthwhile = 8;
 /** A batch is lent once it holds so many, that the two threads overlap early; a full TCP super-packet brings 45. */
 const enough = 32;
-/** A cryptor that keeps a batch so long is given up for good. */
+/** A cipher thread that keeps a batch so long is given up for good. */
 const patienceMs = 2000;
 const napMs = 5;
 const tagBytes = 16;
@@ -76,22 +76,22 @@ class Line<L extends Lane> {
   }
 }
 
-export interface HandoffParts extends LoopParts {
-  readonly jobs: Jobs;
+export interface PipelinedParts extends PathState {
+  readonly jobs: JobRing;
   /** `lanes` of each; the first are the `batch` and `slot` of the plain loop. */
   readonly batches: readonly SendBatch[];
   readonly slots: readonly Slot[];
-  /** The cryptor is lost; everything goes on without it. */
+  /** The cipher thread is lost; everything goes on without it. */
   readonly lost: () => void;
 }
 
-export class HandoffLoop extends Loop {
-  readonly #parts: HandoffParts;
+export class PipelinedLoop extends Loop {
+  readonly #parts: PipelinedParts;
   readonly #sends: Line<SendLane>;
   readonly #receives: Line<ReceiveLane>;
   #isLost = false;
 
-  constructor(parts: HandoffParts) {
+  constructor(parts: PipelinedParts) {
     super(parts);
     this.#parts = parts;
     const { jobs } = parts.jobs;
@@ -121,7 +121,7 @@ export class HandoffLoop extends Loop {
     const keypair = this.sealable(now, batch, peer);
     if (keypair === null) return;
     const aead = keypair.send;
-    if (!more || this.#isLost || batch.count < worthwhile || !(aead instanceof KeptAead)) {
+    if (!more || this.#isLost || batch.count < worthwhile || !(aead instanceof LentAead)) {
       this.seal(batch, keypair);
       this.#sendOut(now, 0);
       this.send(now, batch, peer, keypair);
@@ -202,7 +202,7 @@ export class HandoffLoop extends Loop {
     }
     const keypair = device.findKeypair(index);
     if (keypair === null || !device.acceptable(now, keypair)) return false;
-    if (!(keypair.receive instanceof KeptAead)) return false;
+    if (!(keypair.receive instanceof LentAead)) return false;
     job.count = count;
     job.kind = 'open';
     this.#push(this.#receives, keypair, keypair.receive);
@@ -241,7 +241,7 @@ export class HandoffLoop extends Loop {
   #lend(lane: Lane): void {
     if (this.#isLost || lane.isDone) return;
     lane.isLent = true;
-    this.#parts.jobs.publish(lane.job, (lane.aead as KeptAead).key);
+    this.#parts.jobs.publish(lane.job, (lane.aead as LentAead).key);
   }
 
   /** Whether the oldest that is out needs no more waiting for. */

@@ -1,4 +1,4 @@
-// Loopback: two ends of a tunnel in one thread, for the rehearsal and the bench. Two devices with keys of the moment and a loopback
+// Loopback: two ends of a tunnel in one thread, for the warm-up and the bench. Two devices with keys of the moment and a loopback
 // socket each, and a pair of sockets in the place of two TUN devices: what one reads it seals and sends, the other opens and
 // writes. Arena, ciphers, segmenter, coalescer, batch and slot are the caller's.
 

@@ -1,4 +1,4 @@
-// Rehearsal: before somebody's packets wait for it, the data plane plays the packet path to itself, so that the code has been
+// Warmup: before somebody's packets wait for it, the data plane plays the packet path to itself, so that the code has been
 // compiled by then; else every ping of the first minute pays for it, some of them milliseconds. What has no memory between turns
 // (arena, ciphers, segmenter, coalescer, batch, slot) is the real thing, because the compiler ties its code to those very objects.
 
@@ -8,7 +8,7 @@ import type { Libc } from '../../../platform/libc.ts';
 import type { Tun } from '../../../platform/tun.ts';
 import type { DeviceOptions } from '../../../wireguard/device.ts';
 import { type End, openEnds, piece } from './loopback.ts';
-import type { LoopParts } from '../loop.ts';
+import type { PathState } from '../loop.ts';
 
 export const turns = 4000;
 /** Then nothing is played for a while: the loop around is compiled by the number of its rounds, and that takes more of them. */
@@ -40,15 +40,15 @@ const pieces = [
   piece(4, protocol.udp, 84),
 ];
 
-export class Rehearsal {
+export class Warmup {
   /** Reads that brought something at the far end. */
   heard = 0;
-  readonly #parts: LoopParts;
+  readonly #parts: PathState;
   #near: End;
   #far: End;
   #turn = -1;
 
-  private constructor(parts: LoopParts, near: End, far: End) {
+  private constructor(parts: PathState, near: End, far: End) {
     this.#parts = parts;
     this.#near = near;
     this.#far = far;
@@ -59,13 +59,13 @@ export class Rehearsal {
     libc: Libc,
     tun: Tun,
     offload: boolean,
-    parts: LoopParts,
+    parts: PathState,
     options: DeviceOptions,
-  ): Rehearsal | null {
+  ): Warmup | null {
     const ends = openEnds(libc, tun, offload, parts, options);
     if (ends === null) return null;
     if (libc.ffi.name === 'node:ffi') setFlagsFromString(compileAfter); // a Node new enough to know it
-    return new Rehearsal(parts, ...ends);
+    return new Warmup(parts, ...ends);
   }
 
   /** One packet or super-packet from end to end; the next one goes the other way. False when all is over, and closed. */

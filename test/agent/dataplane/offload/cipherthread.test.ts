@@ -1,6 +1,6 @@
 import t from 'tap';
 import { jobCount, jobPackets } from '../../../../src/agent/dataplane/offload/jobring.ts';
-import { startSecond } from '../../../../src/agent/dataplane/offload/cipherthread.ts';
+import { startCipherThread } from '../../../../src/agent/dataplane/offload/cipherthread.ts';
 import { loadFfi } from '../../../../src/platform/ffi/load.ts';
 import { stablelibProvider } from '../../../fixtures/twins/stablelib.ts';
 import { Arena } from '../../../../src/util/arena.ts';
@@ -15,10 +15,10 @@ function memory(): { memory: WebAssembly.Memory; arena: Arena } {
   return { memory, arena: new Arena(memory.buffer, 64) };
 }
 
-t.test(`a real second thread does the same as this one, any number at a time (seed ${seed})`, async t => {
+t.test(`a real cipher thread does the same as this one, any number at a time (seed ${seed})`, async t => {
   const random = seeded(seed);
   const { memory: shared, arena } = memory();
-  const second = await startSecond(arena, shared, { ifname: 'x', ffi, crypto: 'wasm' });
+  const second = await startCipherThread(arena, shared, { ifname: 'x', ffi, crypto: 'wasm' });
   const { jobs } = second;
   const provider = stablelibProvider(arena);
   const message = 16 + 1440 + 16;
@@ -79,9 +79,9 @@ t.test(`a real second thread does the same as this one, any number at a time (se
   t.ok(jobs.isGone, 'it ends when told');
 });
 
-t.test('a second thread that cannot start is one line', async t => {
+t.test('A cipher thread that cannot start is one line', async t => {
   const { memory: shared, arena } = memory();
-  await t.rejects(startSecond(arena, shared, { ifname: 'x', ffi, crypto: 'no-such' }), {
-    message: /^the second thread does not start: .*no-such.*$/,
+  await t.rejects(startCipherThread(arena, shared, { ifname: 'x', ffi, crypto: 'no-such' }), {
+    message: /^the cipher thread does not start: .*no-such.*$/,
   });
 });

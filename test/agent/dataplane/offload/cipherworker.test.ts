@@ -1,16 +1,16 @@
 import t from 'tap';
 import { work } from '../../../../src/agent/dataplane/offload/cipherworker.ts';
-import { Jobs } from '../../../../src/agent/dataplane/offload/jobring.ts';
+import { JobRing } from '../../../../src/agent/dataplane/offload/jobring.ts';
 import { stablelibProvider } from '../../../fixtures/twins/stablelib.ts';
 import type { Aead } from '../../../../src/wireguard/primitives/provider.ts';
 import { Arena } from '../../../../src/util/arena.ts';
 
 const key = Uint8Array.from({ length: 32 }, (_, i) => 200 - i);
 
-/** Jobs with one message each, all published, and a cryptor told to stop behind the last. */
-function ready(count: number): { arena: Arena; jobs: Jobs; at: number[] } {
+/** JobRing with one message each, all published, and a cipher thread told to stop behind the last. */
+function ready(count: number): { arena: Arena; jobs: JobRing; at: number[] } {
   const arena = new Arena(new SharedArrayBuffer(1 << 20), 64);
-  const jobs = new Jobs(arena, Jobs.room(arena));
+  const jobs = new JobRing(arena, JobRing.room(arena));
   const at = Array.from({ length: count }, (_, i) => {
     const message = arena.alloc(256);
     arena.view.setUint32(message + 8, i, true);

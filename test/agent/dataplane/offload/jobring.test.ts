@@ -1,15 +1,15 @@
 import t from 'tap';
-import { Jobs, jobCount } from '../../../../src/agent/dataplane/offload/jobring.ts';
+import { JobRing, jobCount } from '../../../../src/agent/dataplane/offload/jobring.ts';
 import { stablelibProvider } from '../../../fixtures/twins/stablelib.ts';
 import { Arena } from '../../../../src/util/arena.ts';
 
 const key = Uint8Array.from({ length: 32 }, (_, i) => i + 1);
 
 /** Both sides of one ring. */
-function ring(): { arena: Arena; owner: Jobs; cryptor: Jobs } {
+function ring(): { arena: Arena; owner: JobRing; cipherThread: JobRing } {
   const arena = new Arena(new SharedArrayBuffer(1 << 20), 64);
-  const at = Jobs.room(arena);
-  return { arena, owner: new Jobs(arena, at), cryptor: new Jobs(arena, at) };
+  const at = JobRing.room(arena);
+  return { arena, owner: new JobRing(arena, at), cipherThread: new JobRing(arena, at) };
 }
 
 function holdsKey(arena: Arena): boolean {
@@ -17,35 +17,35 @@ function holdsKey(arena: Arena): boolean {
 }
 
 t.test('one thread gets a job, with its key, which is gone from shared memory then', t => {
-  const { arena, owner, cryptor } = ring();
+  const { arena, owner, cipherThread } = ring();
   const copy = new Uint8Array(32);
   owner.publish(owner.jobs[0]!, key);
   t.ok(holdsKey(arena));
-  const job = cryptor.next(copy)!;
-  t.equal(job, cryptor.jobs[0]);
+  const job = cipherThread.next(copy)!;
+  t.equal(job, cipherThread.jobs[0]);
   t.strictSame(copy, key);
   t.notOk(holdsKey(arena));
   t.notOk(owner.jobs[0]!.take('owner'), 'begun: the owner cannot have it back');
   t.equal(owner.outcome(owner.jobs[0]!), null);
-  cryptor.finish(job, 'done');
+  cipherThread.finish(job, 'done');
   t.equal(owner.outcome(owner.jobs[0]!), 'done');
 
   owner.publish(owner.jobs[1]!, key);
   t.ok(owner.jobs[1]!.take('owner'), 'not begun: the owner takes it back');
   t.notOk(holdsKey(arena));
-  t.notOk(cryptor.jobs[1]!.take('cryptor', copy), 'and the cryptor does not get it');
+  t.notOk(cipherThread.jobs[1]!.take('cipher', copy), 'and the cipher thread does not get it');
   t.end();
 });
 
 t.test('jobs are begun in the order they were given out', t => {
-  const { owner, cryptor } = ring();
+  const { owner, cipherThread } = ring();
   const copy = new Uint8Array(32);
   for (let round = 0; round < 3; round++) {
     for (const job of owner.jobs) owner.publish(job, key);
     for (let i = 0; i < jobCount; i++) {
-      const job = cryptor.next(copy)!;
-      t.equal(cryptor.jobs.indexOf(job), i);
-      cryptor.finish(job, i === 3 ? 'failed' : 'done');
+      const job = cipherThread.next(copy)!;
+      t.equal(cipherThread.jobs.indexOf(job), i);
+      cipherThread.finish(job, i === 3 ? 'failed' : 'done');
     }
     t.strictSame(
       owner.jobs.map(job => owner.outcome(job)),
@@ -56,23 +56,23 @@ t.test('jobs are begun in the order they were given out', t => {
 });
 
 t.test('the owner waits for a moment only', t => {
-  const { owner, cryptor } = ring();
+  const { owner, cipherThread } = ring();
   owner.publish(owner.jobs[0]!, key);
-  const job = cryptor.next(new Uint8Array(32))!;
+  const job = cipherThread.next(new Uint8Array(32))!;
   const before = performance.now();
   t.equal(owner.wait(owner.jobs[0]!, 20), null);
   t.ok(performance.now() - before < 1000);
-  cryptor.finish(job, 'done');
+  cipherThread.finish(job, 'done');
   t.equal(owner.wait(owner.jobs[0]!, 20), 'done');
   t.end();
 });
 
 t.test('stopped: no more jobs', t => {
-  const { owner, cryptor } = ring();
+  const { owner, cipherThread } = ring();
   owner.stop();
-  t.equal(cryptor.next(new Uint8Array(32)), null);
+  t.equal(cipherThread.next(new Uint8Array(32)), null);
   t.equal(owner.isGone, false);
-  cryptor.leave();
+  cipherThread.leave();
   t.equal(owner.isGone, true);
   t.end();
 });

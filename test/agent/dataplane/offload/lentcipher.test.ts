@@ -1,5 +1,5 @@
 import t from 'tap';
-import { KeptAead, keeping } from '../../../../src/agent/dataplane/offload/lentcipher.ts';
+import { LentAead, lending } from '../../../../src/agent/dataplane/offload/lentcipher.ts';
 import { stablelibProvider } from '../../../fixtures/twins/stablelib.ts';
 import { Arena } from '../../../../src/util/arena.ts';
 
@@ -8,14 +8,14 @@ t.test('the same cipher, that remembers its key until it is destroyed', t => {
   const plain = stablelibProvider(arena);
   let settled = 0;
   let keyThen: number[] = [];
-  const provider = keeping(plain, () => {
+  const provider = lending(plain, () => {
     settled++;
     keyThen = [...kept.key];
   });
   const key = Uint8Array.from({ length: 32 }, (_, i) => i + 1);
-  const kept = provider.aead(key) as KeptAead;
+  const kept = provider.aead(key) as LentAead;
   const other = plain.aead(key);
-  t.type(kept, KeptAead);
+  t.type(kept, LentAead);
   t.equal(provider.name, plain.name);
   arena.u8.fill(7, 64, 164);
   kept.seal(64, 100, 9);
@@ -36,7 +36,7 @@ t.test('the same cipher, that remembers its key until it is destroyed', t => {
 
 t.test('the rest of the provider is as it was', t => {
   const plain = stablelibProvider(new Arena(new ArrayBuffer(4096), 64));
-  const provider = keeping(plain, () => undefined);
+  const provider = lending(plain, () => undefined);
   const [a, b] = [new Uint8Array(32), new Uint8Array(32)];
   const secret = new Uint8Array(32).fill(64);
   plain.publicKey(a, secret);

@@ -1,7 +1,7 @@
 import t from 'tap';
-import type { KeptAead } from '../../../../src/agent/dataplane/offload/lentcipher.ts';
+import type { LentAead } from '../../../../src/agent/dataplane/offload/lentcipher.ts';
 import type { Host } from '../../../fixtures/packets/pair.ts';
-import { FakeCryptor, type Mood } from '../../../fixtures/fakes/fakecipherworker.ts';
+import { FakeCipherThread, type Mood } from '../../../fixtures/fakes/fakecipherworker.ts';
 import { mtu, Path } from '../../../fixtures/packets/path.ts';
 import { ipv4 } from '../../../fixtures/packets/packets.ts';
 import { seeded, seedOf, type Rng } from '../../../fixtures/rng.ts';
@@ -58,13 +58,13 @@ function receives(random: Rng, path: Path, count: number): { bytes: Uint8Array; 
   });
 }
 
-function twoThreads(moods: () => Mood, random: Rng): { path: Path; cryptor: FakeCryptor } {
-  let cryptor!: FakeCryptor;
+function twoThreads(moods: () => Mood, random: Rng): { path: Path; cipherThread: FakeCipherThread } {
+  let cipherThread!: FakeCipherThread;
   const path = new Path({
     seed,
-    jobs: (arena, crypto) => (cryptor = new FakeCryptor(arena, crypto, random, moods)),
+    jobs: (arena, crypto) => (cipherThread = new FakeCipherThread(arena, crypto, random, moods)),
   });
-  return { path, cryptor };
+  return { path, cipherThread };
 }
 
 /** The message counters of what was sent, receiver by receiver, rise one by one. */
@@ -79,12 +79,12 @@ function inOrder(sent: readonly Uint8Array[]): boolean {
   });
 }
 
-t.test(`any cryptor: what one thread would send, in the same order (seed ${seed})`, t => {
+t.test(`any cipher thread: what one thread would send, in the same order (seed ${seed})`, t => {
   const seen = { prompt: 0, late: 0, absent: 0 };
   for (let round = 0; round < 6; round++) {
     const random = seeded(seed + round);
     const one = new Path({ seed });
-    const { path: two, cryptor } = twoThreads(() => random.pick(['prompt', 'late', 'absent']), random);
+    const { path: two, cipherThread } = twoThreads(() => random.pick(['prompt', 'late', 'absent']), random);
     for (let turn = 0; turn < 6; turn++) {
       const input = reads(random, random.below(120));
       for (const path of [one, two]) {
@@ -94,7 +94,7 @@ t.test(`any cryptor: what one thread would send, in the same order (seed ${seed}
     }
     t.ok(two.sent.length > 200 && inOrder(two.sent), `${two.sent.length} messages in order`);
     t.strictSame(two.sent.map(hex), one.sent.map(hex));
-    for (const mood of ['prompt', 'late', 'absent'] as const) seen[mood] += cryptor.seen[mood];
+    for (const mood of ['prompt', 'late', 'absent'] as const) seen[mood] += cipherThread.seen[mood];
     t.equal(two.lost, 0);
     const bytes = (path: Path): number[] => [...path.device.peers()].map(peer => peer.txBytes);
     t.strictSame(bytes(two), bytes(one));
@@ -103,12 +103,12 @@ t.test(`any cryptor: what one thread would send, in the same order (seed ${seed}
   t.end();
 });
 
-t.test(`any cryptor: what one thread would accept, in the same order (seed ${seed})`, t => {
+t.test(`any cipher thread: what one thread would accept, in the same order (seed ${seed})`, t => {
   const seen = { prompt: 0, late: 0, absent: 0 };
   for (let round = 0; round < 4; round++) {
     const random = seeded(seed + round);
     const one = new Path({ seed });
-    const { path: two, cryptor } = twoThreads(() => random.pick(['prompt', 'late', 'absent']), random);
+    const { path: two, cipherThread } = twoThreads(() => random.pick(['prompt', 'late', 'absent']), random);
     const input = receives(random, one, 60);
     for (const path of [one, two]) {
       path.fromNet.push(...input);
@@ -118,7 +118,7 @@ t.test(`any cryptor: what one thread would accept, in the same order (seed ${see
     t.strictSame(two.written.map(hex), one.written.map(hex));
     t.strictSame(two.drops, one.drops);
     t.ok(one.drops['bad-crypto']! > 0 && one.drops['replay']! > 0 && one.drops['bad-source']! > 0);
-    for (const mood of ['prompt', 'late', 'absent'] as const) seen[mood] += cryptor.seen[mood];
+    for (const mood of ['prompt', 'late', 'absent'] as const) seen[mood] += cipherThread.seen[mood];
     const bytes = (path: Path): number[] => [...path.device.peers()].map(peer => peer.rxBytes);
     t.strictSame(bytes(two), bytes(one));
   }
@@ -127,19 +127,19 @@ t.test(`any cryptor: what one thread would accept, in the same order (seed ${see
 });
 
 t.test('few packets, and the last of a turn, are not lent', t => {
-  const { path, cryptor } = twoThreads(() => 'prompt', seeded(1));
+  const { path, cipherThread } = twoThreads(() => 'prompt', seeded(1));
   const one = ipv4([10, 0, 1, 1], [10, 0, 2, 9], payload(0, 100));
   for (let n = 0; n < 20; n++) path.fromTun.push(Uint8Array.of(...new Uint8Array(10), ...one));
   path.outbound();
   path.fromNet.push(...receives(seeded(5), path, 1));
   path.inbound();
   t.ok(path.sent.length > 0 && path.written.length > 0);
-  t.equal(cryptor.seen.prompt, 0);
+  t.equal(cipherThread.seen.prompt, 0);
   t.end();
 });
 
 for (const mood of ['hangs', 'fails'] as const) {
-  t.test(`a cryptor that ${mood} costs its batch and nothing else`, t => {
+  t.test(`a cipher thread that ${mood} costs its batch and nothing else`, t => {
     let jobs = 0;
     const { path: two } = twoThreads(() => (++jobs === 3 ? mood : 'prompt'), seeded(1));
     const one = new Path({ seed });
@@ -168,7 +168,7 @@ for (const mood of ['hangs', 'fails'] as const) {
     t.end();
   });
 
-  t.test(`a cryptor that ${mood} while opening costs its batch and nothing else`, t => {
+  t.test(`a cipher thread that ${mood} while opening costs its batch and nothing else`, t => {
     let jobs = 0;
     const { path: two } = twoThreads(() => (++jobs === 2 ? mood : 'late'), seeded(1));
     const one = new Path({ seed });
@@ -196,10 +196,10 @@ for (const mood of ['hangs', 'fails'] as const) {
 
 t.test('a revocation in the middle of a turn: nothing passes, and no key is left', t => {
   for (const mood of ['late', 'absent', 'prompt'] as const) {
-    const { path, cryptor } = twoThreads(() => mood, seeded(3));
+    const { path, cipherThread } = twoThreads(() => mood, seeded(3));
     const peer = path.device.peer(path.bob.publicKey)!;
     const keys = [peer.current!.send, peer.current!.receive].map(aead =>
-      Uint8Array.from((aead as KeptAead).key),
+      Uint8Array.from((aead as LentAead).key),
     );
     const batch = (n: number): { bytes: Uint8Array; segment: number } => {
       const messages = Array.from({ length: 20 }, (_, i) =>
@@ -216,7 +216,7 @@ t.test('a revocation in the middle of a turn: nothing passes, and no key is left
       for (const key of keys) t.not(find(path.arena.u8, key), 'the key is nowhere in shared memory');
     };
     path.inbound();
-    t.ok(cryptor.seen[mood] > 0);
+    t.ok(cipherThread.seen[mood] > 0);
     // The batch at hand had been judged before the first write of it.
     const after = path.written
       .slice(before)

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { openEnds, piece } from '../../../../src/agent/dataplane/warmup/loopback.ts';
-import { makeParts } from '../../../../src/agent/dataplane/pathstate.ts';
+import { makePathState } from '../../../../src/agent/dataplane/pathstate.ts';
 import { portableProviders } from '../../../../src/agent/dataplane/noffi/portableproviders.ts';
 import { protocol, vnetBytes } from '../../../../src/datapath/inet.ts';
 import { chooseCrypto } from '../../../../src/platform/crypto/choose.ts';
@@ -11,7 +11,7 @@ import { Arena } from '../../../../src/util/arena.ts';
 const memory = new WebAssembly.Memory({ initial: 32, maximum: 32, shared: true });
 const arena = new Arena(memory.buffer);
 const libc = new Libc(await loadFfi(), arena);
-const parts = makeParts(libc, memory, 1420);
+const parts = makePathState(libc, memory, 1420);
 const crypto = chooseCrypto(libc, () => portableProviders(arena, memory));
 const offloads = { csum: true, tso4: true, tso6: true, uso4: true, uso6: true };
 const like = { vnetHeader: true, offloads };

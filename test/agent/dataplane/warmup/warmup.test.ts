@@ -1,13 +1,13 @@
-// The rehearsal plays real packets over real sockets, and leaves nothing behind.
+// The warm-up plays real packets over real sockets, and leaves nothing behind.
 
 import { readdirSync } from 'node:fs';
 import t from 'tap';
 import { Counters } from '../../../../src/agent/dataplane/counters.ts';
-import type { LoopParts } from '../../../../src/agent/dataplane/loop.ts';
+import type { PathState } from '../../../../src/agent/dataplane/loop.ts';
 import { DataplaneOutbox } from '../../../../src/agent/dataplane/outbox.ts';
-import { makeParts } from '../../../../src/agent/dataplane/pathstate.ts';
+import { makePathState } from '../../../../src/agent/dataplane/pathstate.ts';
 import { portableProviders } from '../../../../src/agent/dataplane/noffi/portableproviders.ts';
-import { Rehearsal, turns } from '../../../../src/agent/dataplane/warmup/warmup.ts';
+import { Warmup, turns } from '../../../../src/agent/dataplane/warmup/warmup.ts';
 import { Sockets } from '../../../../src/agent/dataplane/sockets.ts';
 import { chooseCrypto } from '../../../../src/platform/crypto/choose.ts';
 import { loadFfi } from '../../../../src/platform/ffi/load.ts';
@@ -21,7 +21,7 @@ import { FaultyFfi } from '../../../fixtures/fakes/faultyffi.ts';
 const ffi = new FaultyFfi(await loadFfi());
 
 /** A data plane's parts, around a TUN device that must not be touched: it has no descriptor. */
-function stage(vnetHeader: boolean, offload = true): { parts: LoopParts; open: () => Rehearsal | null } {
+function stage(vnetHeader: boolean, offload = true): { parts: PathState; open: () => Warmup | null } {
   const memory = new WebAssembly.Memory({ initial: 32, maximum: 32, shared: true });
   const arena = new Arena(memory.buffer);
   const libc = new Libc(ffi, arena);
@@ -36,15 +36,15 @@ function stage(vnetHeader: boolean, offload = true): { parts: LoopParts; open: (
   };
   const sockets = new Sockets(libc, new Poller(libc), true);
   const counters = new Counters();
-  const parts: LoopParts = {
-    ...makeParts(libc, memory, 1420),
+  const parts: PathState = {
+    ...makePathState(libc, memory, 1420),
     device: new Device(options),
     tun,
     sockets,
     counters,
     out: new DataplaneOutbox(sockets, counters),
   };
-  return { parts, open: () => Rehearsal.open(libc, tun, offload, parts, options) };
+  return { parts, open: () => Warmup.open(libc, tun, offload, parts, options) };
 }
 
 const descriptors = (): number => readdirSync('/proc/self/fd').length;
@@ -53,13 +53,13 @@ for (const vnetHeader of [true, false]) {
   t.test(vnetHeader ? 'with super-packets' : 'without a header in front of packets', async t => {
     const { parts, open } = stage(vnetHeader);
     const before = descriptors();
-    const rehearsal = open()!;
-    while (rehearsal.play());
+    const warmup = open()!;
+    while (warmup.play());
     // One piece in thirteen leads nowhere, and at each meeting some wait for a handshake. Two are super-packets of
     // 130 and 128 segments, for which it takes three and two sends.
     const share = vnetHeader ? 15 / 13 : 10 / 13;
-    t.ok(rehearsal.heard > share * turns * 0.95, `${rehearsal.heard} of ${turns} were heard`);
-    t.ok(rehearsal.heard <= share * turns + 1);
+    t.ok(warmup.heard > share * turns * 0.95, `${warmup.heard} of ${turns} were heard`);
+    t.ok(warmup.heard <= share * turns + 1);
     t.equal(descriptors(), before, 'all sockets are closed');
     t.equal(parts.batch.count, 0, 'nothing waits in the batch');
     t.equal(parts.device.peerCount, 0);
@@ -74,23 +74,23 @@ for (const vnetHeader of [true, false]) {
 
 t.test('no segmentation where it is switched off', async t => {
   const { parts, open } = stage(false, false);
-  const rehearsal = open()!;
+  const warmup = open()!;
   t.equal(parts.batch.maxSegments, 1);
-  for (let turn = 0; turn < 30; turn++) rehearsal.play();
-  t.ok(rehearsal.heard > 0);
-  rehearsal.close();
+  for (let turn = 0; turn < 30; turn++) warmup.play();
+  t.ok(warmup.heard > 0);
+  warmup.close();
 });
 
 t.test('can be broken off at any time', async t => {
   const { open } = stage(true);
   const before = descriptors();
-  const rehearsal = open()!;
-  for (let turn = 0; turn < 3; turn++) rehearsal.play();
-  rehearsal.close();
+  const warmup = open()!;
+  for (let turn = 0; turn < 3; turn++) warmup.play();
+  warmup.close();
   t.equal(descriptors(), before);
 });
 
-t.test('where there are no sockets for it, there is no rehearsal', async t => {
+t.test('where there are no sockets for it, there is no warm-up', async t => {
   const { open } = stage(true);
   const before = descriptors();
   ffi.fail('socketpair', () => 24);
