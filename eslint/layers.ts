@@ -1,4 +1,4 @@
-// Who may import whom (ARCHITECTURE.md, "import table"), as data and as one ESLint rule that reads it. Every folder of
+// Who may import whom (ARCHITECTURE.md, "The rules"), as data and as one ESLint rule that reads it. Every folder of
 // src/ may import itself and util. The rule resolves the path, so no spelling of it slips through, and it sees static
 // imports, re-exports, `import()`, `require()` and type-only imports alike.
 

@@ -1,0 +1,155 @@
+// The documents hold together: links and anchors lead somewhere, every path that is named exists, and ARCHITECTURE.md names
+// every room of src/.
+
+import t from 'tap';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+
+const root = new URL('../../', import.meta.url).pathname;
+const skipped = new Set(['node_modules', 'dist', 'build', 'bench', '.git', '.tap']);
+
+function files(under: string): string[] {
+  return readdirSync(join(root, under), { withFileTypes: true })
+    .filter(entry => !skipped.has(entry.name))
+    .flatMap(entry => {
+      const path = join(under, entry.name);
+      return entry.isDirectory() ? files(path) : [path];
+    });
+}
+
+const all = files('.');
+const documents = all.filter(file => file.endsWith('.md'));
+const names = new Set(all.map(file => file.slice(file.lastIndexOf('/') + 1)));
+/** A path that is named must lie in one of these, so that names of other machines' files are left alone. */
+const roots = /^(src|test|scripts|firmware|docs|eslint|\.ci)(\/|$)/;
+
+const withoutBlocks = (text: string): string => text.replace(/^```[^]*?^```$/gm, '');
+
+/** Headings as GitHub turns them into anchors. */
+function anchors(text: string): Set<string> {
+  const found = new Set<string>();
+  for (const [, title] of withoutBlocks(text).matchAll(/^#{1,6} (.+)$/gm)) {
+    const slug = title!
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+      .trim()
+      .replace(/\s/g, '-');
+    let name = slug;
+    for (let n = 1; found.has(name); n++) name = `${slug}-${n}`;
+    found.add(name);
+  }
+  return found;
+}
+
+/** What is wrong with the links of a document. `read` gives a file's text, null for a file that is not there. */
+function brokenLinks(document: string, read: (path: string) => string | null): string[] {
+  const text = withoutBlocks(read(document)!).replace(/`[^`\n]*`/g, '');
+  return [...text.matchAll(/\]\(([^)\s]+)\)/g)]
+    .map(([, target]) => target!)
+    .filter(target => !/^[a-z]+:/.test(target))
+    .flatMap(target => {
+      const [path = '', anchor] = target.split('#');
+      const file = path === '' ? document : normalize(join(dirname(document), path));
+      const content = read(file);
+      if (content === null) return [`${document}: ${target}: there is no ${file}`];
+      if (anchor !== undefined && !anchors(content).has(anchor))
+        return [`${document}: ${target}: ${file} has no heading #${anchor}`];
+      return [];
+    });
+}
+
+/** Paths and file names in `code`, as far as they are meant to be in this repository. */
+function namedPaths(text: string): string[] {
+  return [...withoutBlocks(text).matchAll(/`([^`\n]+)`/g)]
+    .flatMap(([, code]) => code!.split(/[\s,]+/))
+    .filter(word => roots.test(word) || /^[a-z]+\.ts$/.test(word))
+    .map(word => word.replace(/[.:;]+$/, ''));
+}
+
+const exists = (path: string): boolean =>
+  path.includes('/') ? existsSync(join(root, path)) : names.has(path);
+
+function readText(path: string): string | null {
+  if (!existsSync(join(root, path))) return null;
+  return path.endsWith('.md') ? readFileSync(join(root, path), 'utf8') : '';
+}
+
+t.test('planted faults are found', async t => {
+  const planted: Record<string, string> = {
+    'a/b.md':
+      '# One `two`\n[x](#one-two) [y](../c.md#three) [z](d.md) [w](https://x.example/#q)\n```\n[n](none)\n```\n',
+    'c.md': '# Four\n',
+  };
+  t.strictSame(
+    brokenLinks('a/b.md', path => planted[path] ?? null),
+    ['a/b.md: ../c.md#three: c.md has no heading #three', 'a/b.md: d.md: there is no a/d.md'],
+  );
+  t.strictSame(
+    namedPaths('`src/none.ts`, `npm run x`, `absent.ts`').filter(path => !exists(path)),
+    ['src/none.ts', 'absent.ts'],
+  );
+});
+
+t.test('links and anchors', async t => {
+  t.ok(documents.length > 30, `${documents.length} documents`);
+  t.strictSame(
+    documents.flatMap(document => brokenLinks(document, readText)),
+    [],
+  );
+});
+
+t.test('paths that are named exist', async t => {
+  const wrong = documents
+    .filter(document => document !== 'CHANGELOG.md') // it tells of files that are gone
+    .flatMap(document =>
+      namedPaths(readText(document)!)
+        .filter(path => !exists(path))
+        .map(path => `${document}: \`${path}\``),
+    );
+  t.strictSame(wrong, []);
+});
+
+t.test(
+  'ARCHITECTURE.md names every room of src/, and only files that lie in the room of their row',
+  async t => {
+    const text = readText('ARCHITECTURE.md')!;
+    const rooms = new Set(all.filter(file => /^src\/.+\/.+\.ts$/.test(file)).map(dirname));
+    t.strictSame(
+      [...rooms].filter(room => !text.includes(`\`${room}/\``)),
+      [],
+      'give a new room its line in the tree',
+    );
+    const strays = text
+      .split('\n')
+      .filter(row => /^\| `src\/[^`]*\/` \|/.test(row))
+      .flatMap(row => {
+        const places = [...row.matchAll(/`(src\/[^`]*\/)`/g)].map(match => match[1]!);
+        return [...row.matchAll(/`([a-z]+\.ts)`/g)]
+          .map(match => match[1]!)
+          .filter(name => !places.some(place => exists(place + name)))
+          .map(name => `${places[0]}: ${name}`);
+      });
+    t.strictSame(strays, []);
+  },
+);
+
+t.test('every decision stands in the index, once', async t => {
+  const index = readText('docs/decisions/README.md')!;
+  const pages = documents.filter(file => /^docs\/decisions\/\d/.test(file)).sort();
+  const numbers = pages.map(page => page.slice('docs/decisions/'.length, 'docs/decisions/'.length + 4));
+  t.equal(new Set(numbers).size, numbers.length, 'no number twice');
+  const wrong = pages.filter(page => {
+    const name = page.slice('docs/decisions/'.length);
+    const title = /^# (\d{4}): (.+)$/m.exec(readText(page)!);
+    return (
+      title === null ||
+      title[1] !== name.slice(0, 4) ||
+      !index.includes(`| ${title[1]} | [${title[2]}](${name}) |`)
+    );
+  });
+  t.strictSame(
+    wrong,
+    [],
+    'a page begins with "# NNNN: Title" and the index has "| NNNN | [Title](NNNN-name.md) |"',
+  );
+});
