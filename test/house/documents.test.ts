@@ -133,6 +133,15 @@ t.test(
   },
 );
 
+t.test('every room of src/ has a README of 3 to 8 lines', async t => {
+  const rooms = new Set(all.filter(file => /^src\/.+\/.+\.ts$/.test(file)).map(dirname));
+  const wrong = [...rooms].filter(room => {
+    const lines = (readText(`${room}/README.md`) ?? '').trimEnd().split('\n');
+    return lines[0] !== `# ${room.slice('src/'.length)}` || lines.length < 3 || lines.length > 8;
+  });
+  t.strictSame(wrong, [], 'what lives there, and what it may touch; the title is the path below src/');
+});
+
 t.test('every decision stands in the index, once', async t => {
   const index = readText('docs/decisions/README.md')!;
   const pages = documents.filter(file => /^docs\/decisions\/\d/.test(file)).sort();
