@@ -21,7 +21,7 @@ const flag = { type: 'boolean' } as const;
 const common = { state: text, json: flag, help: flag } as const;
 const tunnelOptions = { interface: text, 'tun-device': text, 'log-level': text } as const;
 
-const commands: Record<
+export const commands: Record<
   string,
   { usage: string; options: Record<string, { type: 'string' | 'boolean' }>; act: Act }
 > = {

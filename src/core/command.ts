@@ -19,7 +19,7 @@ import { askCore, execute, serveAdmin, socketPath } from './admin/socket.ts';
 import { openStore } from './store/store.ts';
 import type { Store } from './store/store.ts';
 
-const specs = {
+export const specs = {
   data: 'text',
   'key-file': 'text',
   'agents-listen': 'text',

@@ -8,7 +8,7 @@ import { isLoopback, listenAddress, readSettings, tlsFiles } from '../control/se
 import { errorText, PlainError, usageError } from '../util/errors.ts';
 import { Front } from './front.ts';
 
-const specs = {
+export const specs = {
   listen: 'text',
   'core-listen': 'text',
   'core-token': 'secret',
