@@ -4,6 +4,7 @@
 import t from 'tap';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
+import { blocksOf, missing, story } from '../fixtures/system/consoleblocks.ts';
 
 const root = new URL('../../', import.meta.url).pathname;
 const skipped = new Set(['node_modules', 'dist', 'build', 'bench', '.git', '.tap']);
@@ -132,6 +133,46 @@ t.test(
     t.strictSame(strays, []);
   },
 );
+
+t.test('every code block of docs/ is run, read, or says why not', async t => {
+  const pages = documents.filter(file => /^docs\/[a-z-]+\.md$/.test(file));
+  t.ok(pages.length >= 8);
+  for (const page of pages) {
+    const blocks = blocksOf(readText(page)!);
+    const unknown = blocks.flatMap(block => (block.kind === 'unknown' ? [block.mark] : []));
+    t.strictSame(unknown, [], `${page}: marks as test/fixtures/system/consoleblocks.ts lists them`);
+    const isRun = blocks.some(block => block.kind === 'console' || block.kind === 'file');
+    t.equal(story.includes(page.slice(5, -3)), isRun, `${page}: run by test/e2e/documents.test.ts`);
+    const isRead = blocks.some(block => block.kind === 'message');
+    t.equal(page === 'docs/protocol.md', isRead, `${page}: messages are read where they are all read`);
+  }
+});
+
+t.test('npm scripts and programs that the documents name exist', async t => {
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: object };
+  const roles = ['src/roles.ts', 'src/main.ts'].map(file => readFileSync(join(root, file), 'utf8')).join();
+  const isRole = (name: string): boolean => new RegExp(`^ {2}${name}: (\\{|client)`, 'm').test(roles);
+  const wrong = documents
+    .filter(document => !/^(CHANGELOG|test|docs\/protocol)/.test(document))
+    .flatMap(document => {
+      const text = readText(document)!;
+      const code = [...text.matchAll(/^```[^]*?^```$|`[^`\n]+`/gm)].map(match => match[0]).join('\n');
+      const named = [...code.matchAll(/\bnpm run (?:-s |--silent )?([a-z:]+)/g)].map(match => match[1]!);
+      const words = [...code.matchAll(/(?:^|[$`] ?|&& )sallyport ([a-z]+)\b/gm)].map(match => match[1]!);
+      return [
+        ...named.filter(name => !Object.hasOwn(scripts, name)).map(name => `${document}: npm run ${name}`),
+        ...words.filter(name => !isRole(name)).map(name => `${document}: sallyport ${name}`),
+      ];
+    });
+  t.strictSame(wrong, []);
+});
+
+t.test('what one sees, and its gaps', async t => {
+  t.equal(missing('a 1 b\nc\n', ['a … b', 'c']), null);
+  t.equal(missing('NAME  STATE\nx\n', ['NAME … STATE']), null, 'nothing is anything, too');
+  t.equal(missing('c\na 1 b\n', ['a … b', 'c']), 'c', 'in order');
+  t.equal(missing('a. b', ['a, b']), 'a, b');
+});
 
 t.test('every room of src/ has a README of 3 to 8 lines', async t => {
   const rooms = new Set(all.filter(file => /^src\/.+\/.+\.ts$/.test(file)).map(dirname));
