@@ -121,24 +121,6 @@ t.test('an appliance', { skip }, async t => {
     t.equal(stdout + stderr, '', 'promtool has nothing to say');
   } else t.test('promtool', { skip: 'promtool is not installed (prometheus)' }, async () => undefined);
 
-  // The bundle has short names for properties inside (scripts/lib/shortnames.mjs): none may be seen outside.
-  const doctor = space.run(node26, ['--experimental-ffi', agentBundle, 'doctor', '--json']).stdout;
-  const asked = [`SALLYPORT_RUN_DIR=${runDir}`, node26, agentBundle, 'status', '--json'];
-  const files = readdirSync(state).filter(name => name.endsWith('.json'));
-  const written: Readonly<Record<string, string>> = {
-    doctor,
-    status: space.run('env', asked).stdout,
-    readyz: fetched('/readyz'),
-    metrics: metrics.replaceAll(/(\w+)=(?=")/g, '"$1":'),
-    ...Object.fromEntries(files.map(name => [name, readFileSync(join(state, name), 'utf8')])),
-  };
-  const short = new Set(['id', 'ok', 'up', 'v', 'le']);
-  for (const [what, text] of Object.entries(written)) {
-    const names = [...text.matchAll(/"(\w+)":/g)].map(match => match[1]!);
-    t.ok(names.length > 0, `${what} has names: ${text.slice(0, 200)}`);
-    t.same(names.filter(name => name.length < 3 && !short.has(name)), [], `whole names in ${what}`);
-  }
-
   const status = (name: string): number =>
     Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(readFileSync(`/proc/${agent.pid}/status`, 'utf8'))![1]);
   const idle = await until(() => status('VmRSS') < 64 * 1024, 10_000);

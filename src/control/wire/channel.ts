@@ -31,7 +31,7 @@ export const closeWithinMs = 2000;
 /** States of a WebSocket, by the numbers everybody uses. */
 export const WireState = { open: 1, closing: 2, closed: 3 } as const;
 
-/** What a channel needs of a WebSocket: a `Connection`, which we dialled, or a `WebSocket` of ws, which we accepted. */
+/** What a channel needs of a WebSocket of ws, dialled or accepted. */
 export interface Wire {
   readonly readyState: number;
   readonly bufferedAmount: number;

@@ -1,8 +1,8 @@
 // Keeps one channel open from the side that connects, with jittered and bounded back-off.
 
+import type { WebSocket } from 'ws';
 import { backoffMs } from './backoff.ts';
 import { Channel, CloseCode } from './channel.ts';
-import type { Connection } from './connection.ts';
 import { dial } from './dial.ts';
 import type { DialOptions } from './dial.ts';
 import type { FrameReader } from './frame.ts';
@@ -21,7 +21,7 @@ export interface DialerOptions<In, Out> extends DialOptions {
 /** One channel until `stop`. The back-off starts over only after a channel has lived for ten seconds. */
 export class Dialer<In, Out> {
   readonly #options: DialerOptions<In, Out>;
-  #connection: Connection | null = null;
+  #socket: WebSocket | null = null;
   /** Ends what goes on while there is no connection: an attempt, or the wait for the next one. */
   #cancel: () => void = () => {};
   #attempt = 0;
@@ -42,29 +42,32 @@ export class Dialer<In, Out> {
   stop(code: number = CloseCode.goingAway, reason = 'stopped'): void {
     this.#stopped = true;
     this.#cancel();
-    this.#connection?.close(code, reason);
-    this.#connection = null;
+    this.#socket?.close(code, reason);
+    this.#socket = null;
   }
 
   #connect(): void {
     this.#cancel = dial(
       this.#options,
-      connection => this.#opened(connection),
+      socket => this.#opened(socket),
       why => this.#retry(why),
     );
   }
 
-  #opened(connection: Connection): void {
+  #opened(socket: WebSocket): void {
     const openedAt = performance.now();
-    this.#connection = connection;
+    this.#socket = socket;
     this.#cancel = () => {}; // lets go of the request
     this.reconnects++;
-    const channel = new Channel<In, Out>(connection, this.#options.read);
-    connection.on('close', (code, reason) => {
-      if (this.#connection !== connection) return; // stopped
-      this.#connection = null;
+    const channel = new Channel<In, Out>(socket, this.#options.read);
+    let fault = ''; // what 'close' does not say when the connection broke
+    socket.on('error', error => (fault = error.message));
+    socket.on('close', (code, reason) => {
+      if (this.#socket !== socket) return; // stopped
+      this.#socket = null;
       if (performance.now() - openedAt > 10_000) this.#attempt = 0;
-      this.#retry(`closed with ${code}${reason.length > 0 ? ` (${reason.toString('utf8')})` : ''}`);
+      const why = reason.length > 0 ? reason.toString('utf8') : fault;
+      this.#retry(`closed with ${code}${why === '' ? '' : ` (${why})`}`);
     });
     this.#options.opened(channel);
   }

@@ -1,19 +1,35 @@
 // The opening handshake: what is asked, which answers are taken, and that anything else ends in one line and no open socket.
 
 import t from 'tap';
+import type { EventEmitter } from 'node:events';
 import { createServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import type { Test } from 'tap';
+import * as ws from 'ws';
 import { WebSocketServer } from 'ws';
-import type { Connection } from '../../../src/control/wire/connection.ts';
+import type { WebSocket } from 'ws';
+import { WireState } from '../../../src/control/wire/channel.ts';
 import { dial } from '../../../src/control/wire/dial.ts';
 import type { DialOptions } from '../../../src/control/wire/dial.ts';
 import { selfSigned } from '../../../scripts/lib/certificate.ts';
-import { frame, headerOf, rawServer, switching, text } from '../../fixtures/system/rawserver.ts';
+import {
+  closeFrame,
+  closing,
+  frame,
+  headerOf,
+  ping,
+  rawServer,
+  switching,
+  text,
+} from '../../fixtures/system/rawserver.ts';
+import { soon } from '../../fixtures/soon.ts';
 import { deferred } from '../../fixtures/deferred.ts';
 
 const protocol = 'test.v1';
+const more = 0x01; // a text without FIN
+const rest = 0x80; // its last piece
 
-function attempt(url: string, rest: Partial<DialOptions> = {}): Promise<Connection | string> {
+function attempt(url: string, rest: Partial<DialOptions> = {}): Promise<WebSocket | string> {
   return new Promise(resolve => void dial({ url, protocol, ...rest }, resolve, resolve));
 }
 
@@ -44,22 +60,22 @@ t.test('answers that open nothing', async t => {
   const table: Record<string, [answer: (request: string) => string, why: RegExp]> = {
     'wrong key': [
       request => switching(request, { 'Sec-WebSocket-Accept': Buffer.alloc(20).toString('base64') }),
-      /Sec-WebSocket-Accept is wrong/,
+      /Invalid Sec-WebSocket-Accept/,
     ],
-    'no key': [request => switching(request, { 'Sec-WebSocket-Accept': null }), /Accept is wrong/],
+    'no key': [
+      request => switching(request, { 'Sec-WebSocket-Accept': null }),
+      /Invalid Sec-WebSocket-Accept/,
+    ],
     'other subprotocol': [
       request => switching(request, { 'Sec-WebSocket-Protocol': 'test.v2' }),
-      /does not speak the subprotocol test\.v1/,
+      /invalid subprotocol, test\.v1 is expected/,
     ],
     'no subprotocol': [request => switching(request, { 'Sec-WebSocket-Protocol': null }), /subprotocol/],
     extension: [
       request => switching(request, { 'Sec-WebSocket-Extensions': 'permessage-deflate' }),
-      /an extension nobody asked for/,
+      /no extension was requested/,
     ],
-    'another protocol': [
-      request => switching(request, { Upgrade: 'h2c' }),
-      /something else than a WebSocket/,
-    ],
+    'another protocol': [request => switching(request, { Upgrade: 'h2c' }), /Invalid Upgrade header/],
     'no upgrade': [request => switching(request, { Upgrade: null }), /status 101 and no upgrade/],
     'no connection': [request => switching(request, { Connection: null }), /status 101 and no upgrade/],
     'who are you': [
@@ -117,7 +133,7 @@ t.test('what comes in one packet with the answer is heard', async t => {
   );
   const heard: string[] = [];
   await new Promise<void>((resolve, reject) => {
-    const opened = (connection: Connection): void => {
+    const opened = (connection: WebSocket): void => {
       connection.on('message', data => {
         if (heard.push(data.toString()) < 2) return;
         connection.close(1000, '');
@@ -154,4 +170,193 @@ t.test('TLS: the authority, the name and the address are checked', async t => {
   const closed = new Promise<number>(resolve => connection.on('close', resolve));
   connection.close(1000, '');
   t.equal(await closed, 1000);
+});
+
+// --- After the opening handshake
+
+/** ws exports its parser of frames, but its types do not. */
+const { Receiver } = ws as unknown as {
+  Receiver: new (options: object) => EventEmitter<{
+    message: [data: Buffer];
+    pong: [data: Buffer];
+    conclude: [code: number, reason: Buffer];
+    error: [error: Error];
+  }> & { write(chunk: Buffer): boolean };
+};
+
+interface Ends {
+  readonly connection: WebSocket;
+  /** Messages, pings and the end, as `connection` tells of them. */
+  readonly told: string[];
+  /** The server's side of the TCP connection. */
+  readonly socket: Socket;
+  /** Frames the server got; a frame without a mask is an error there. */
+  readonly got: string[];
+  readonly bytes: Buffer[];
+}
+
+function open(url: string): Promise<WebSocket> {
+  return new Promise((resolve, reject) => void dial({ url, protocol }, resolve, reject));
+}
+
+function listen(connection: WebSocket): string[] {
+  const told: string[] = [];
+  connection.on('message', (data: Buffer, isBinary) =>
+    told.push(`${isBinary ? 'binary' : 'text'} ${data.length > 99 ? data.length : data.toString()}`),
+  );
+  connection.on('ping', () => told.push('ping'));
+  let fault = '';
+  connection.on('error', error => (fault = error.message));
+  connection.on('close', (code, reason) => told.push(`close ${code} ${reason.toString() || fault}`));
+  return told;
+}
+
+async function ends(t: Pick<Test, 'teardown'>): Promise<Ends> {
+  const got: string[] = [];
+  const bytes: Buffer[] = [];
+  const far = deferred<Socket>();
+  const url = await rawServer(t, (socket, request) => {
+    const options = { isServer: true, maxPayload: 0, maxFragments: 0, maxBufferedChunks: 0 };
+    const receiver = new Receiver(options);
+    receiver.on('message', data => got.push(`text ${data.length > 99 ? data.length : data.toString()}`));
+    receiver.on('pong', data => got.push(`pong ${data.toString()}`));
+    receiver.on('conclude', (code, reason) => got.push(`close ${code} ${reason.toString()}`));
+    receiver.on('error', error => got.push(error.message));
+    socket.on('data', chunk => (bytes.push(chunk), receiver.write(chunk)));
+    socket.on('end', () => got.push('end'));
+    socket.write(switching(request));
+    far.resolve(socket);
+  });
+  const connection = await open(url);
+  return { connection, told: listen(connection), socket: await far.promise, got, bytes };
+}
+
+t.test('messages, whole, in pieces, and with pings between them', async t => {
+  const { connection, told, socket, got } = await ends(t);
+  const all = [
+    frame(text, 'whole'),
+    frame(more, 'fo'),
+    frame(ping, 'are you there'),
+    frame(0x00, 'u'),
+    frame(rest, 'r'),
+    frame(0x82, 'bytes'),
+    frame(0x8a, 'unasked pong'),
+    frame(text),
+    frame(text, 'x'.repeat(65_535)),
+  ];
+  for (const byte of Buffer.concat(all.slice(0, 8))) socket.write(Buffer.from([byte]));
+  socket.write(all[8]!);
+  await soon(() => told.length === 6);
+  t.strictSame(told, ['text whole', 'ping', 'text four', 'binary bytes', 'text ', 'text 65535']);
+  await soon(() => got.length === 1);
+  t.strictSame(got, ['pong are you there']);
+  connection.send('good');
+  connection.send('y'.repeat(65_536));
+  await soon(() => got.length === 3);
+  t.strictSame(got.slice(1), ['text good', 'text 65536']);
+  socket.destroy();
+});
+
+t.test('a message over a limit closes with the code that says so', async t => {
+  const table: Record<string, [bytes: Buffer, code: number, why: RegExp]> = {
+    'a frame over the limit': [
+      Buffer.from([text, 127, 0, 0, 0, 0, 0, 1, 0, 1]),
+      1009,
+      /Max payload size exceeded/,
+    ],
+    'pieces over the limit': [
+      Buffer.concat([frame(more, 'x'.repeat(65_535)), frame(rest, 'yy')]),
+      1009,
+      /Max payload size exceeded/,
+    ],
+    'very many pieces': [
+      Buffer.concat([frame(more), ...Array<Buffer>(5000).fill(frame(0x00))]),
+      1008,
+      /Too many message fragments/,
+    ],
+  };
+  for (const [name, [bytes, code, why]] of Object.entries(table)) {
+    const { connection, told, socket, got } = await ends(t);
+    socket.write(Buffer.concat([frame(text, 'before'), bytes, frame(text, 'after')]));
+    socket.on('end', () => socket.end());
+    await soon(() => connection.readyState === WireState.closed);
+    t.strictSame(got, [`close ${code} `, 'end'], name);
+    t.equal(told.length, 2, name);
+    t.equal(told[0], 'text before', name);
+    t.match(told[1], why, name);
+    t.match(told[1], /^close 1006 /, name);
+  }
+});
+
+t.test('closed by us', async t => {
+  const { connection, told, socket, got, bytes } = await ends(t);
+  connection.close(4002, 'enough');
+  connection.close(4003, 'once is enough');
+  t.equal(connection.readyState, WireState.closing);
+  await soon(() => got.length === 1);
+  t.strictSame(got, ['close 4002 enough']);
+  socket.write(Buffer.concat([frame(ping, 'too late'), closeFrame(4002, 'enough')]));
+  socket.on('end', () => socket.end());
+  await soon(() => told.length === 2);
+  t.strictSame(told, ['ping', 'close 4002 enough']);
+  t.strictSame(got, ['close 4002 enough', 'end']);
+  t.equal(Buffer.concat(bytes).length, 2 + 4 + 2 + 'enough'.length, 'no pong after a close frame');
+});
+
+t.test('closed by the server, with and without a code', async t => {
+  for (const [bytes, code] of [
+    [closeFrame(1001, 'shutting down'), '1001 shutting down'],
+    [closeFrame(4001), '4001 '],
+    [frame(closing), '1005 '],
+  ] as const) {
+    const { told, socket, got } = await ends(t);
+    const from = performance.now();
+    socket.write(Buffer.concat([bytes, frame(text, 'after the end')]));
+    socket.on('end', () => socket.resetAndDestroy()); // which is no news any more
+    await soon(() => told.length === 1);
+    t.ok(performance.now() - from < 1900, 'at once, not by the cut');
+    t.strictSame(told, [`close ${code}`]);
+    t.strictSame(got, [`close ${code}`, 'end'], 'answered with its own code');
+  }
+});
+
+t.test('an end without a close frame', async t => {
+  const half = await ends(t);
+  half.socket.write(frame(more, 'unfinished'));
+  half.socket.end();
+  await soon(() => half.told.length === 1);
+  t.strictSame(half.told, ['close 1006 ']);
+  const reset = await ends(t);
+  reset.socket.resetAndDestroy();
+  await soon(() => reset.told.length === 1);
+  t.match(reset.told[0], /^close 1006 /);
+});
+
+t.test('a server that does not take part in the end is cut after two seconds', async t => {
+  const cases: Record<string, (ends: Ends) => void> = {
+    'no answer to our close frame': ({ connection }) => connection.close(1000, ''),
+    'its own, and then nothing': ({ socket }) => socket.write(closeFrame(1000)),
+    'no frame, and then nothing': ({ socket }) => socket.write(frame(0x83)),
+  };
+  const took = Object.entries(cases).map(async ([name, begin]) => {
+    const both = await ends(t);
+    const from = performance.now();
+    begin(both);
+    await soon(() => both.connection.readyState === WireState.closed);
+    const ms = performance.now() - from;
+    t.ok(ms > 1900 && ms < 8000, `${name}: ${ms} ms`);
+  });
+  await Promise.all(took);
+});
+
+t.test('who pings and does not read is cut', async t => {
+  const { connection, told, socket } = await ends(t);
+  socket.pause();
+  for (let n = 0; connection.bufferedAmount < 1_000_000; n++) {
+    connection.send('z'.repeat(60_000)); // until the kernel takes no more
+    if (n % 10 === 0) await new Promise(resolve => setImmediate(resolve));
+  }
+  for (let n = 0; n < 100; n++) socket.write(frame(ping, 'again'));
+  await soon(() => connection.readyState === WireState.closed);
+  t.match(told.at(-1), /^close 1006 /);
 });
