@@ -19,7 +19,7 @@ interface Row {
 
 export const table: Readonly<Record<string, Row>> = {
   util: {},
-  wireguard: {},
+  wireguard: { packages: { '@stablelib/*': ['primitives/stablelib.ts'] } },
   datapath: { folders: { wireguard: true } },
   platform: { node: true, packages: { koffi: true } },
   control: {

@@ -8,9 +8,10 @@ import { loadFfi } from '../platform/ffi/load.ts';
 import { Libc } from '../platform/libc.ts';
 import { Arena } from '../util/arena.ts';
 import { PlainError, usageError } from '../util/errors.ts';
+import { newMemory } from '../util/memory.ts';
 import { openEnds, piece } from './dataplane/warmup/loopback.ts';
 import { makePathState } from './dataplane/pathstate.ts';
-import { portableProviders } from './dataplane/noffi/portableproviders.ts';
+import { portableProviders, preparePortable } from './dataplane/noffi/portableproviders.ts';
 
 export interface BenchReport {
   readonly ffi: string;
@@ -61,7 +62,8 @@ both ends on one core, with ${crypto} by ${ffi}, over loopback sockets and witho
 
 async function measure(ms: number): Promise<BenchReport> {
   const ffi = await loadFfi();
-  const memory = new WebAssembly.Memory({ initial: arenaPages, maximum: arenaPages, shared: true });
+  await preparePortable();
+  const memory = newMemory(arenaPages, true);
   const arena = new Arena(memory.buffer);
   const libc = new Libc(ffi, arena);
   const crypto = chooseCrypto(libc, () => portableProviders(arena, memory));

@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Arena } from '../util/arena.ts';
 import { errorText, PlainError } from '../util/errors.ts';
+import { newMemory } from '../util/memory.ts';
 import { Clock } from '../platform/clock.ts';
 import { findRoute, inheritedTun } from '../platform/ffi/route.ts';
 import { Libc } from '../platform/libc.ts';
@@ -174,7 +175,7 @@ function thisProcess(): AgentProcess {
       const ffi = await findRoute(config.ffi, inherited.tunFd);
       if (ffi === null) return (await import('./dataplane/noffi/inherited.ts')).inheritedHost(start);
       if (config.user !== '') renounceNewRights((name, parameters) => ffi.symbol(name, parameters));
-      const memory = new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true });
+      const memory = newMemory(2, true);
       const libc = new Libc(ffi, new Arena(memory.buffer));
       const clock = new Clock(libc);
       return {

@@ -5,6 +5,7 @@
 // Sums are kept in network order: 16-bit words read big-endian. Knows no header.
 
 import type { Arena } from '../util/arena.ts';
+import { hasWebAssembly, type Memory } from '../util/memory.ts';
 import {
   assemble,
   type Code,
@@ -43,14 +44,10 @@ export function fold(sum: number): number {
 }
 
 /** The fastest working kind, or the one asked for. `memory` is the arena's own WASM memory, null when it has none. */
-export function createChecksum(
-  memory: WebAssembly.Memory | null,
-  arena: Arena,
-  kind?: Checksum['name'],
-): Checksum {
+export function createChecksum(memory: Memory | null, arena: Arena, kind?: Checksum['name']): Checksum {
   if (memory !== null && memory.buffer !== arena.buffer)
     throw new Error('the arena does not lie in this WASM memory');
-  if (memory === null || kind === 'script' || typeof WebAssembly !== 'object') return scriptChecksum(arena);
+  if (memory === null || kind === 'script' || !hasWebAssembly) return scriptChecksum(arena);
   for (const name of ['simd', 'wasm'] as const) {
     if (kind !== undefined && kind !== name) continue;
     const code = checksumModule(name, !(arena.buffer instanceof ArrayBuffer));

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { errorText } from '../util/errors.ts';
 import * as c from './constants.ts';
 import { Clock } from './clock.ts';
-import { compareCrypto, type Portable } from './crypto/choose.ts';
+import { type CryptoCandidate, compareCrypto, type Portable } from './crypto/choose.ts';
 import type { Libc } from './libc.ts';
 import { openTun } from './tun.ts';
 import { openUdpPair } from './net/udp.ts';
@@ -78,11 +78,19 @@ export function probeCrypto(libc: Libc, portable: Portable): Finding {
   const { provider, candidates } = compareCrypto(libc, portable);
   const wrong = candidates.filter(one => one.failure !== null);
   const best = candidates.find(one => one.name === provider?.name);
-  const speed = best && `${best.name}, ${(best.seal1440 / 1000).toFixed(2)} us per full packet`;
-  const detail = [speed ?? 'none', ...wrong.map(one => `${one.name} ${one.failure}`)].join('; ');
+  const micros = (one: CryptoCandidate): string => `${one.name}, ${(one.seal1440 / 1000).toFixed(2)} us`;
+  const speed = best && `${micros(best)} per full packet`;
+  const others = candidates.filter(one => one !== best && one.failure === null).map(micros);
+  const detail = [
+    speed ?? 'none',
+    ...(others.length > 0 ? [`also ${others.join(', ')}`] : []),
+    ...wrong.map(one => `${one.name} ${one.failure}`),
+  ].join('; ');
   const repair = best?.name.startsWith('openssl')
     ? ''
-    : 'install libcrypto (OpenSSL 3) or use an official Node: encryption takes two to four times as long';
+    : best?.name === 'stablelib'
+      ? 'the runtime has neither OpenSSL nor WebAssembly (--jitless?): encryption takes ten to a thousand times as long'
+      : 'install libcrypto (OpenSSL 3) or use an official Node: encryption takes two to four times as long';
   return finding(
     'crypto',
     wrong.length === 0,

@@ -15,7 +15,7 @@ import {
 import type { Libc } from '../../src/platform/libc.ts';
 import { FaultyFfi } from '../fixtures/fakes/faultyffi.ts';
 import { enterPrivateNetwork, libcOver, noNetwork } from '../fixtures/native.ts';
-import { stablelibProvider } from '../fixtures/twins/stablelib.ts';
+import { stablelibProvider } from '../../src/wireguard/primitives/stablelib.ts';
 import type { CryptoProvider } from '../../src/wireguard/primitives/provider.ts';
 
 const faulty = new FaultyFfi(await loadFfi());
@@ -124,7 +124,7 @@ t.test('no libcrypto works, slowly', async t => {
   t.match(probeCrypto(bare, portable(bare)), {
     ok: true,
     detail: /^stablelib, /,
-    repair: /install libcrypto/,
+    repair: /neither OpenSSL nor WebAssembly/,
   });
   t.match(
     probeCrypto(bare, () => []),

@@ -2,7 +2,7 @@ import t from 'tap';
 import { seeded } from '../fixtures/rng.ts';
 import { Arena } from '../../src/util/arena.ts';
 import { maxTombstones, rekeyAfterMs, refreshAsResponderMs } from '../../src/wireguard/constants.ts';
-import { stablelibProvider } from '../fixtures/twins/stablelib.ts';
+import { stablelibProvider } from '../../src/wireguard/primitives/stablelib.ts';
 import { Keypair } from '../../src/wireguard/noise/keypair.ts';
 import { Peer } from '../../src/wireguard/peer/peer.ts';
 import { Shared } from '../../src/wireguard/shared.ts';

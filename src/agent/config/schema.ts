@@ -262,7 +262,7 @@ export const agentOptions: { readonly [N in OptionName]: Option<AgentSettings[N]
   crypto: {
     form: text('auto or the name of a back end', /^[a-z0-9-]{1,20}$/),
     fallback: 'auto',
-    about: 'cipher: openssl-raw, openssl-evp, wasm-simd or wasm; auto takes the first that works',
+    about: 'cipher: openssl-raw, openssl-evp, wasm-simd, wasm or stablelib; auto takes the first that works',
     example: '"auto"',
     fixed: true,
   },

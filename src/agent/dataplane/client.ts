@@ -5,6 +5,7 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { PlainError } from '../../util/errors.ts';
 import { Arena } from '../../util/arena.ts';
+import { newMemory } from '../../util/memory.ts';
 import { findRoute } from '../../platform/ffi/route.ts';
 import { Wake } from '../../platform/poll.ts';
 import { Libc } from '../../platform/libc.ts';
@@ -119,7 +120,7 @@ export async function startDataplane(
 ): Promise<Dataplane & { readonly ready: DataplaneReady }> {
   const ffi = await findRoute(options.ffi, options.tunFd);
   if (ffi === null) return (await import('./noffi/inherited.ts')).startInherited(options);
-  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+  const memory = newMemory(1, true);
   const libc = new Libc(ffi, new Arena(memory.buffer));
   const wake = new Wake(libc);
   const { port1, port2 } = new MessageChannel();

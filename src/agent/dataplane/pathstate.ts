@@ -9,13 +9,14 @@ import type { Libc } from '../../platform/libc.ts';
 import { ReceiveSlot } from '../../platform/net/udp.ts';
 import { Endpoint } from '../../wireguard/peer/endpoint.ts';
 import type { PathState } from './loop.ts';
+import type { Memory } from '../../util/memory.ts';
 
 export type SharedParts = Omit<PathState, 'device' | 'tun' | 'sockets' | 'counters' | 'out'>;
 
 /** `memory` is what the arena lies in. */
 export function makePathState(
   libc: Libc,
-  memory: WebAssembly.Memory,
+  memory: Memory,
   mtu: number,
 ): SharedParts & { readonly checksum: Checksum; readonly slot: ReceiveSlot } {
   const { arena } = libc;

@@ -5,6 +5,7 @@
 import { isMainThread, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads';
 import { Arena } from '../../util/arena.ts';
 import { PlainError } from '../../util/errors.ts';
+import { type Memory, newMemory } from '../../util/memory.ts';
 import { SendBatch } from '../../datapath/batch.ts';
 import type { Segmenter } from '../../datapath/segment.ts';
 import { Unreachable } from '../../datapath/unreachable.ts';
@@ -27,7 +28,7 @@ import { Loop, type PathState } from './loop.ts';
 import type { Command, WorkerEvent } from './commands.ts';
 import { DataplaneOutbox } from './outbox.ts';
 import { makePathState } from './pathstate.ts';
-import { portableProviders } from './noffi/portableproviders.ts';
+import { portableProviders, preparePortable } from './noffi/portableproviders.ts';
 import type { CipherThread } from './offload/cipherthread.ts';
 import { Warmup } from './warmup/warmup.ts';
 import { Sessions } from './sessionclock.ts';
@@ -78,12 +79,7 @@ export class Dataplane {
   /** The end of the latest turn. */
   #now = 0;
 
-  private constructor(
-    seed: DataplaneSeed,
-    libc: Libc,
-    memory: WebAssembly.Memory,
-    cipherThread: CipherThread | null,
-  ) {
+  private constructor(seed: DataplaneSeed, libc: Libc, memory: Memory, cipherThread: CipherThread | null) {
     const { options } = seed;
     const { arena } = libc;
     this.#port = seed.port;
@@ -173,9 +169,10 @@ export class Dataplane {
 
   static async open(seed: DataplaneSeed): Promise<Dataplane> {
     const ffi = await loadFfi(seed.options.ffi);
+    await preparePortable(seed.options.crypto);
     const isTwo = seed.options.threads === 2;
     const pages = isTwo ? arenaPagesOfTwo : arenaPages;
-    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+    const memory = newMemory(pages, true);
     const arena = new Arena(memory.buffer);
     const cipherThread = isTwo
       ? await (await import('./offload/cipherthread.ts')).startCipherThread(arena, memory, seed.options)

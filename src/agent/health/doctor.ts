@@ -20,9 +20,10 @@ import { inheritedTun } from '../../platform/ffi/route.ts';
 import { Libc } from '../../platform/libc.ts';
 import { Arena } from '../../util/arena.ts';
 import { errorText, usageError } from '../../util/errors.ts';
+import { newMemory } from '../../util/memory.ts';
 import { type AgentConfig, defaultFile, loadConfig } from '../config/config.ts';
 import { probeDigests, probeMtu, probeSimd } from './doctorhost.ts';
-import { portableProviders } from '../dataplane/noffi/portableproviders.ts';
+import { portableProviders, preparePortable, stablelibName } from '../dataplane/noffi/portableproviders.ts';
 import { version } from '../version.ts';
 
 export interface DoctorIo {
@@ -167,7 +168,8 @@ export async function probeInherited(
 }
 
 async function probeMachine(): Promise<Finding[]> {
-  const memory = new WebAssembly.Memory({ initial: 32, maximum: 32, shared: true });
+  await preparePortable(stablelibName);
+  const memory = newMemory(32, true);
   let libc: Libc;
   try {
     const ffi = await loadFfi();

@@ -1,6 +1,7 @@
 // More probes for `doctor`, of what the runtime and the network offer: SIMD in WebAssembly, digests and curves, the MTU of the way
 // out. Each is given what it looks at, so that a test can be any machine.
 
+import { hasWebAssembly } from '../../util/memory.ts';
 import { getCurves, getHashes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Finding } from '../../platform/doctor.ts';
@@ -18,16 +19,14 @@ const simdModule = Uint8Array.of(
 
 export function probeSimd(validate: (bytes: Uint8Array) => boolean = bytes => hasSimd(bytes)): Finding {
   const has = validate(simdModule);
-  return {
-    name: 'simd',
-    ok: true,
-    detail: has ? 'WebAssembly with SIMD' : 'WebAssembly without SIMD (no NEON?): scalar code is used',
-    repair: '',
-  };
+  const lacks = hasWebAssembly
+    ? 'WebAssembly without SIMD (no NEON?): scalar code is used'
+    : 'no WebAssembly: checksums are made in JavaScript';
+  return { name: 'simd', ok: true, detail: has ? 'WebAssembly with SIMD' : lacks, repair: '' };
 }
 
 function hasSimd(bytes: Uint8Array): boolean {
-  return WebAssembly.validate(bytes);
+  return hasWebAssembly && WebAssembly.validate(bytes);
 }
 
 /** BLAKE2s is our own, for OpenWrt's OpenSSL lacks it; what we do ask of node:crypto is here. */

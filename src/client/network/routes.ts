@@ -14,6 +14,7 @@ import type { Prefix, Route, Rule } from '../../platform/net/netlink.ts';
 import { Arena } from '../../util/arena.ts';
 import { PlainError } from '../../util/errors.ts';
 import { formatPrefix, network, parsePrefixOrAddress } from '../../util/inet.ts';
+import { newMemory } from '../../util/memory.ts';
 import type { Aside, Network } from '../daemon/tunnel.ts';
 
 /** Mark and table of a full tunnel, and where its rules begin: "sp". */
@@ -31,7 +32,7 @@ export type Links = Pick<
 
 export async function openNetwork(ifname: string): Promise<Network> {
   const ffi = await loadFfi();
-  const memory = new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true });
+  const memory = newMemory(2, true);
   return new Interface(ifname, new Netlink(new Libc(ffi, new Arena(memory.buffer))));
 }
 

@@ -14,7 +14,7 @@ import { initiationIntervalMs } from '../constants.ts';
 import { hash, kdf1, kdf2, kdf3 } from '../primitives/crypto.ts';
 import * as m from '../messages.ts';
 import type { CryptoProvider } from '../primitives/provider.ts';
-import { type Handshake, type HandshakeOwner, initialChainingKey, initialHash } from './handshakeslot.ts';
+import { type Handshake, type HandshakeOwner, initial } from './handshakeslot.ts';
 import { compareTimestamps, timestampBytes } from './tai64n.ts';
 
 const bytes32 = (): Uint8Array => new Uint8Array(32);
@@ -85,7 +85,7 @@ export class Noise<P extends HandshakeOwner<P>> {
     this.privateKey.set(privateKey!);
     clamp(this.privateKey);
     this.#crypto.publicKey(this.publicKey, this.privateKey);
-    hash(this.#responderHash, initialHash, this.publicKey);
+    hash(this.#responderHash, initial().hash, this.publicKey);
   }
 
   precompute(handshake: Handshake<P>): void {
@@ -100,7 +100,7 @@ export class Noise<P extends HandshakeOwner<P>> {
     if (!this.hasIdentity || !handshake.hasStaticStatic) return false;
     const out = this.#initiationOut;
     try {
-      this.#ck.set(initialChainingKey);
+      this.#ck.set(initial().chainingKey);
       this.#h.set(handshake.responderHash);
 
       // e
@@ -134,7 +134,7 @@ export class Noise<P extends HandshakeOwner<P>> {
     if (!this.hasIdentity) return 'no-identity';
     const message = this.#initiationIn;
     try {
-      this.#ck.set(initialChainingKey);
+      this.#ck.set(initial().chainingKey);
       this.#h.set(this.#responderHash);
 
       // e

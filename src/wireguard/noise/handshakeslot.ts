@@ -7,11 +7,21 @@ import { timestampBytes } from './tai64n.ts';
 const ascii = (text: string): Uint8Array => Uint8Array.from(text, c => c.charCodeAt(0));
 const bytes32 = (): Uint8Array => new Uint8Array(32);
 
-// ck = HASH(construction), h = HASH(ck ‖ identifier): the same for everyone, computed once (H1).
-export const initialChainingKey: Uint8Array = bytes32();
-export const initialHash: Uint8Array = bytes32();
-hash(initialChainingKey, ascii('Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s'));
-hash(initialHash, initialChainingKey, ascii('WireGuard v1 zx2c4 Jason@zx2c4.com'));
+const chainingKey = bytes32();
+const initialHash = bytes32();
+let isComputed = false;
+
+/** ck = HASH(construction), h = HASH(ck ‖ identifier): the same for everyone (H1), computed at first use. */
+export function initial(): { readonly chainingKey: Uint8Array; readonly hash: Uint8Array } {
+  if (!isComputed) {
+    hash(chainingKey, ascii('Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s'));
+    hash(initialHash, chainingKey, ascii('WireGuard v1 zx2c4 Jason@zx2c4.com'));
+    isComputed = true;
+  }
+  return initialState;
+}
+
+const initialState = { chainingKey, hash: initialHash };
 
 export type HandshakeState =
   'zeroed' | 'created-initiation' | 'consumed-initiation' | 'created-response' | 'consumed-response';
@@ -40,7 +50,7 @@ export class Handshake<P> {
   constructor(peer: P, remoteStatic: Uint8Array) {
     this.peer = peer;
     this.remoteStatic = remoteStatic;
-    hash(this.responderHash, initialHash, remoteStatic);
+    hash(this.responderHash, initial().hash, remoteStatic);
   }
 
   /** Wipes what belongs to one handshake (H11). */

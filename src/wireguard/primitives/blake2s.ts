@@ -5,6 +5,7 @@
 //
 // Sequential by construction (no await between start and finish), and it knows nothing of WireGuard.
 
+import { newMemory } from '../../util/memory.ts';
 import { assemble, type Code, Func, get, i32, i32Type, seq, set } from '../../util/assembler.ts';
 
 export const hashBytes = 32;
@@ -31,7 +32,7 @@ const sigma = [
 
 // One small memory: the block, the state, and the states after the two pads of an HMAC key.
 const stateAt = blockBytes;
-const memory = new WebAssembly.Memory({ initial: 1, maximum: 1 });
+const memory = newMemory(1, false);
 const block = new Uint8Array(memory.buffer, 0, blockBytes);
 const words = new Int32Array(memory.buffer, 0, 16);
 const state = new Int32Array(memory.buffer, stateAt, 8);
@@ -63,12 +64,6 @@ export function update(input: Uint8Array): void {
     filled += take;
     at += take;
   }
-}
-
-/** One more byte of input. */
-export function updateByte(byte: number): void {
-  if (filled === blockBytes) compressBlock(false);
-  block[filled++] = byte;
 }
 
 /** Writes the first `bytes` bytes of the digest to the start of `out`, which may be an input. */

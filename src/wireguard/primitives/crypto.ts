@@ -2,6 +2,7 @@
 // same arrays as the inputs, so a handshake reads like the paper: `hash(h, h, sealed)`.
 
 import { wipe } from '../../util/bytes.ts';
+import { fallback } from './fallback.ts';
 import {
   finish,
   forget,
@@ -12,7 +13,6 @@ import {
   hmacStartEmpty,
   start,
   update,
-  updateByte,
 } from './blake2s.ts';
 
 export const tagBytes = 16;
@@ -20,6 +20,7 @@ const macBytes = 16;
 
 /** out = BLAKE2s-256(a ‖ b). */
 export function hash(out: Uint8Array, a: Uint8Array, b: Uint8Array | null = null): void {
+  if (fallback !== null) return fallback.hash(out, a, b);
   start(hashBytes);
   update(a);
   if (b !== null) update(b);
@@ -28,6 +29,7 @@ export function hash(out: Uint8Array, a: Uint8Array, b: Uint8Array | null = null
 
 /** out = keyed BLAKE2s-128(key, input): mac1, mac2 and the cookie itself. Writes 16 bytes. */
 export function mac(out: Uint8Array, key: Uint8Array, input: Uint8Array): void {
+  if (fallback !== null) return fallback.mac(out, key, input);
   start(macBytes, key);
   update(input);
   finish(out, macBytes);
@@ -35,6 +37,7 @@ export function mac(out: Uint8Array, key: Uint8Array, input: Uint8Array): void {
 
 /** out = HMAC-BLAKE2s-256(key, a ‖ b). The key is at most one block: all of WireGuard's are 32 bytes. */
 export function hmac(out: Uint8Array, key: Uint8Array, a: Uint8Array, b: Uint8Array | null = null): void {
+  if (fallback !== null) return fallback.hmac(out, key, a, b);
   hmacKey(key);
   if (a.length === 0 && (b === null || b.length === 0)) hmacStartEmpty();
   else {
@@ -46,18 +49,24 @@ export function hmac(out: Uint8Array, key: Uint8Array, a: Uint8Array, b: Uint8Ar
 }
 
 const extracted = new Uint8Array(hashBytes);
+const number = new Uint8Array(1);
 
 /** HKDF (RFC 5869): leaves the key pads of HMAC(key, input) for `expand`. */
 function extract(key: Uint8Array, input: Uint8Array): void {
   hmac(extracted, key, input);
-  hmacKey(extracted);
+  if (fallback === null) hmacKey(extracted);
 }
 
 /** Output number `n` is HMAC(extracted, output n − 1 ‖ n). */
 function expand(out: Uint8Array, previous: Uint8Array | null, n: number): void {
+  number[0] = n;
+  if (fallback !== null)
+    return previous === null
+      ? fallback.hmac(out, extracted, number, null)
+      : fallback.hmac(out, extracted, previous, number);
   hmacStart();
   if (previous !== null) update(previous);
-  updateByte(n);
+  update(number);
   hmacFinish(out);
 }
 

@@ -4,6 +4,8 @@
 
 import { Arena } from '../../util/arena.ts';
 import { wipe } from '../../util/bytes.ts';
+import { newMemory } from '../../util/memory.ts';
+import { fallback } from './fallback.ts';
 import { ChachaPoly } from './wasm/chachapoly.ts';
 
 const hchachaState = new Int32Array(16);
@@ -83,9 +85,10 @@ function derive(key: Uint8Array, nonce: Uint8Array): void {
 
 let made: ChachaPoly | undefined;
 
-function cipher(): ChachaPoly {
+function cipher(): Pick<ChachaPoly, 'seal' | 'open'> {
+  if (fallback !== null) return fallback;
   if (made === undefined) {
-    const memory = new WebAssembly.Memory({ initial: 1, maximum: 1 });
+    const memory = newMemory(1, false);
     made = new ChachaPoly(new Arena(memory.buffer), memory, false);
   }
   return made;

@@ -4,7 +4,7 @@ import t from 'tap';
 import { chooseCrypto, compareCrypto } from '../../../src/platform/crypto/choose.ts';
 import type { CryptoLike } from '../../../src/platform/crypto/openssl.ts';
 import { opensslProviders } from '../../../src/platform/crypto/openssl.ts';
-import { stablelibProvider } from '../../fixtures/twins/stablelib.ts';
+import { stablelibProvider } from '../../../src/wireguard/primitives/stablelib.ts';
 import { openLibc } from '../../fixtures/native.ts';
 
 const libc = await openLibc();

@@ -6,7 +6,7 @@ import type { CryptoLike } from '../../../src/platform/crypto/openssl.ts';
 import { opensslProviders } from '../../../src/platform/crypto/openssl.ts';
 import { selfTest } from '../../../src/platform/crypto/selftest.ts';
 import { openLibc } from '../../fixtures/native.ts';
-import { stablelibProvider } from '../../fixtures/twins/stablelib.ts';
+import { stablelibProvider } from '../../../src/wireguard/primitives/stablelib.ts';
 
 const libc = await openLibc();
 const twin = stablelibProvider(libc.arena);

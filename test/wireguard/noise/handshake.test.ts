@@ -5,7 +5,7 @@ import * as ref from '../../fixtures/twins/reference-noise.ts';
 import { seeded } from '../../fixtures/rng.ts';
 import { Arena } from '../../../src/util/arena.ts';
 import { fromHex, isZero } from '../../../src/util/bytes.ts';
-import { stablelibProvider } from '../../fixtures/twins/stablelib.ts';
+import { stablelibProvider } from '../../../src/wireguard/primitives/stablelib.ts';
 import { clamp, isSamePrivateKey, Noise } from '../../../src/wireguard/noise/handshake.ts';
 import { Peer } from '../../../src/wireguard/peer/peer.ts';
 import type { CryptoProvider } from '../../../src/wireguard/primitives/provider.ts';

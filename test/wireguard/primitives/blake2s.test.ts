@@ -12,7 +12,6 @@ import {
   hmacStartEmpty,
   start,
   update,
-  updateByte,
 } from '../../../src/wireguard/primitives/blake2s.ts';
 import { vectors } from '../../fixtures/twins/crypto-suite.ts';
 import { seeded, seedOf } from '../../fixtures/rng.ts';
@@ -75,18 +74,6 @@ t.test(`agrees with StableLib and OpenSSL however the input is cut (seed ${seed}
       wrong.push(`${input.length} bytes, OpenSSL`);
   }
   t.same(wrong, []);
-});
-
-t.test('updateByte is update of one byte, also at a block boundary', async t => {
-  for (const before of [0, 1, 63, 64, 65, 127, 128]) {
-    const input = new Uint8Array(before + 1).fill(3, before);
-    start(32);
-    update(input.subarray(0, before));
-    updateByte(3);
-    const out = new Uint8Array(32);
-    finish(out, 32);
-    t.equal(toHex(out), toHex(digest(32, null, input)), `${before} + 1`);
-  }
 });
 
 t.test('HMAC: one key, many messages, the empty one too', async t => {

@@ -12,7 +12,7 @@ import {
   vectors,
 } from '../../fixtures/twins/crypto-suite.ts';
 import { seeded, seedOf } from '../../fixtures/rng.ts';
-import { stablelibProvider } from '../../fixtures/twins/stablelib.ts';
+import { stablelibProvider } from '../../../src/wireguard/primitives/stablelib.ts';
 
 const arena = sharedArena();
 // The slow twin has to pass what the product's ciphers pass.

@@ -13,6 +13,7 @@
 
 import { Arena } from '../../../util/arena.ts';
 import { PlainError } from '../../../util/errors.ts';
+import { newMemory } from '../../../util/memory.ts';
 import { SendBatch } from '../../../datapath/batch.ts';
 import { createChecksum } from '../../../datapath/checksum.ts';
 import { Coalescer } from '../../../datapath/coalesce.ts';
@@ -33,7 +34,7 @@ import type { DataplaneOptions, DataplaneReady, StartDataplane } from '../option
 import { Loop } from '../loop.ts';
 import type { Command, CommandResult, Dataplane, LogLevel, WorkerEvent } from '../commands.ts';
 import { DataplaneOutbox } from '../outbox.ts';
-import { portableProviders } from './portableproviders.ts';
+import { portableProviders, preparePortable } from './portableproviders.ts';
 import { Sessions } from '../sessionclock.ts';
 
 const arenaPages = 32; // as worker.ts
@@ -73,7 +74,7 @@ export class InheritedPlane implements Dataplane {
     this.#footing = footing;
     const { clock } = footing;
     this.closed = new Promise(resolve => (this.#resolveClosed = resolve));
-    const memory = new WebAssembly.Memory({ initial: arenaPages, maximum: arenaPages });
+    const memory = newMemory(arenaPages, false);
     const arena = new Arena(memory.buffer);
     const crypto = chooseCrypto({ arena }, () => portableProviders(arena, memory), options.crypto);
     const wallMs = (): number => clock.wallMs();
@@ -273,9 +274,10 @@ function endStuckProcess(): void {
   }, 20).unref();
 }
 
-export function startInherited(options: DataplaneOptions): InheritedPlane {
+export async function startInherited(options: DataplaneOptions): Promise<InheritedPlane> {
   if (process.versions['deno'] !== undefined)
     throw new PlainError('no-ffi', 'Deno cannot use an inherited descriptor: start it with --allow-ffi');
+  await preparePortable(options.crypto);
   return new InheritedPlane(options, describeFd(options.tunFd!, options.tunOwner), {
     clock: new Uptime(),
     openTun: (arena, fd, onReadable) => new InheritedTun(arena, fd, onReadable),

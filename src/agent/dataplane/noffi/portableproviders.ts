@@ -1,8 +1,11 @@
-// The portable crypto providers: ciphers in WebAssembly, X25519 by node:crypto. What is left where OpenSSL cannot be called.
+// The portable crypto providers, for where OpenSSL cannot be called: ciphers in WebAssembly with X25519 by node:crypto, and
+// StableLib where there is no WebAssembly either.
 
 import { sharedSecret, x25519PublicKey } from '../../../control/trust/keys.ts';
 import type { Arena } from '../../../util/arena.ts';
 import { wipe } from '../../../util/bytes.ts';
+import { hasWebAssembly, type Memory } from '../../../util/memory.ts';
+import { useFallback } from '../../../wireguard/primitives/fallback.ts';
 import type { CryptoProvider } from '../../../wireguard/primitives/provider.ts';
 import { wasmProvider } from '../../../wireguard/primitives/wasm/chachapoly.ts';
 import { hasSimd } from '../../../wireguard/primitives/wasm/module.ts';
@@ -20,8 +23,26 @@ export const nodeCurve: Pick<CryptoProvider, 'sharedSecret' | 'publicKey'> = {
   publicKey: (out, privateKey) => out.set(x25519PublicKey(privateKey)),
 };
 
-/** With vector instructions first, where the engine has them; each is made when asked for. */
-export function* portableProviders(arena: Arena, memory: WebAssembly.Memory): Generator<CryptoProvider> {
-  if (hasSimd()) yield wasmProvider(arena, memory, nodeCurve);
-  yield wasmProvider(arena, memory, nodeCurve, false);
+type StableLib = typeof import('../../../wireguard/primitives/stablelib.ts');
+let stablelib: StableLib | null = null;
+
+/**
+ * Loads StableLib, once for each thread: where it is `wanted`, and where there is no WebAssembly, which hashes need too.
+ * Call it before `portableProviders`.
+ */
+export async function preparePortable(wanted = 'auto'): Promise<void> {
+  if (hasWebAssembly && wanted !== stablelibName) return;
+  stablelib ??= await import('../../../wireguard/primitives/stablelib.ts');
+  if (!hasWebAssembly) useFallback(stablelib.stablelibFallback);
+}
+
+export const stablelibName = 'stablelib';
+
+/** The best first; each is made when asked for. */
+export function* portableProviders(arena: Arena, memory: Memory): Generator<CryptoProvider> {
+  if (hasWebAssembly) {
+    if (hasSimd()) yield wasmProvider(arena, memory, nodeCurve);
+    yield wasmProvider(arena, memory, nodeCurve, false);
+  }
+  if (stablelib !== null) yield stablelib.stablelibProvider(arena);
 }

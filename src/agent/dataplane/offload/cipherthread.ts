@@ -4,6 +4,7 @@ import { Worker } from 'node:worker_threads';
 import type { SendBatch } from '../../../datapath/batch.ts';
 import type { Arena } from '../../../util/arena.ts';
 import { errorText, PlainError } from '../../../util/errors.ts';
+import type { Memory } from '../../../util/memory.ts';
 import type { CryptoProvider } from '../../../wireguard/primitives/provider.ts';
 import { type CipherSeed, workspaceBytes } from './cipherworker.ts';
 import { PipelinedLoop, lanes } from './pipelinedloop.ts';
@@ -51,7 +52,7 @@ export class CipherThread {
 
 export async function startCipherThread(
   arena: Arena,
-  memory: WebAssembly.Memory,
+  memory: Memory,
   options: DataplaneSeed['options'],
 ): Promise<CipherThread> {
   const at = JobRing.room(arena);

@@ -4,17 +4,18 @@
 
 import { parentPort } from 'node:worker_threads';
 import { Arena } from '../../../util/arena.ts';
+import type { Memory } from '../../../util/memory.ts';
 import { chooseCrypto } from '../../../platform/crypto/choose.ts';
 import type { FfiName } from '../../../platform/ffi/ffi.ts';
 import { loadFfi } from '../../../platform/ffi/load.ts';
 import { Libc } from '../../../platform/libc.ts';
 import type { CryptoProvider } from '../../../wireguard/primitives/provider.ts';
 import { JobRing } from './jobring.ts';
-import { portableProviders } from '../noffi/portableproviders.ts';
+import { portableProviders, preparePortable } from '../noffi/portableproviders.ts';
 
 export interface CipherSeed {
   readonly sallyportCryptor: true;
-  readonly memory: WebAssembly.Memory;
+  readonly memory: Memory;
   /** Offset of the jobs, and of `workspaceBytes` that nobody else touches. */
   readonly jobs: number;
   readonly workspace: number;
@@ -48,6 +49,7 @@ export function work(jobs: JobRing, crypto: Pick<CryptoProvider, 'aead'>): void 
 /** The whole life of the worker. */
 export async function serve(seed: CipherSeed): Promise<void> {
   const ffi = await loadFfi(seed.ffi);
+  await preparePortable(seed.crypto);
   const { memory } = seed;
   const arena = new Arena(memory.buffer, seed.workspace);
   const jobs = new JobRing(arena, seed.jobs);

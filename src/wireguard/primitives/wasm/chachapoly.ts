@@ -10,6 +10,7 @@
 //   1440 B           0.93          1.23   2.09    3.92
 
 import type { Arena } from '../../../util/arena.ts';
+import type { Memory } from '../../../util/memory.ts';
 import { tagBytes } from '../crypto.ts';
 import type { Aead, CryptoProvider } from '../provider.ts';
 import { buildModule, hasSimd, scratchBytes } from './module.ts';
@@ -31,7 +32,7 @@ export class ChachaPoly {
   readonly #scratch: number;
 
   /** `memory` must be the memory the arena lies on. */
-  constructor(arena: Arena, memory: WebAssembly.Memory, simd: boolean) {
+  constructor(arena: Arena, memory: Memory, simd: boolean) {
     if (memory.buffer !== arena.buffer) throw new Error('the arena does not lie on this WebAssembly memory');
     this.#arena = arena;
     this.#scratch = arena.alloc(scratchBytes + boxBytes, 64);
@@ -97,7 +98,7 @@ const zeroNonce = new Uint8Array(12);
 /** The portable provider. Falls back to plain instructions when `simd` is false. */
 export function wasmProvider(
   arena: Arena,
-  memory: WebAssembly.Memory,
+  memory: Memory,
   curve: Pick<CryptoProvider, 'sharedSecret' | 'publicKey'>,
   simd: boolean = hasSimd(),
 ): CryptoProvider {

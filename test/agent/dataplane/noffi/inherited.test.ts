@@ -267,7 +267,7 @@ t.test('an error of ours is told and is the end', async t => {
 });
 
 t.test('starting: on what is no TUN, and the host of the agent', async t => {
-  t.throws(() => startInherited({ ifname: 'wg0', tunFd: 0 }), { code: 'tun-fd' });
+  await t.rejects(startInherited({ ifname: 'wg0', tunFd: 0 }), { code: 'tun-fd' });
   const host = inheritedHost(async () => new Side().plane);
   t.equal(host.kernel, null);
   t.ok(host.bootMs() > 0);

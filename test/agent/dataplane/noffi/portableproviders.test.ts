@@ -8,7 +8,7 @@ import { Arena } from '../../../../src/util/arena.ts';
 import { isZero, toHex } from '../../../../src/util/bytes.ts';
 import { cryptoSuite, hex, vectors } from '../../../fixtures/twins/crypto-suite.ts';
 import { seeded, seedOf } from '../../../fixtures/rng.ts';
-import { stablelibProvider } from '../../../fixtures/twins/stablelib.ts';
+import { stablelibProvider } from '../../../../src/wireguard/primitives/stablelib.ts';
 
 const memory = new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true });
 const arena = new Arena(memory.buffer);

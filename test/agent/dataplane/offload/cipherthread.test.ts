@@ -2,7 +2,7 @@ import t from 'tap';
 import { jobCount, jobPackets } from '../../../../src/agent/dataplane/offload/jobring.ts';
 import { startCipherThread } from '../../../../src/agent/dataplane/offload/cipherthread.ts';
 import { loadFfi } from '../../../../src/platform/ffi/load.ts';
-import { stablelibProvider } from '../../../fixtures/twins/stablelib.ts';
+import { stablelibProvider } from '../../../../src/wireguard/primitives/stablelib.ts';
 import { Arena } from '../../../../src/util/arena.ts';
 import { seeded, seedOf } from '../../../fixtures/rng.ts';
 

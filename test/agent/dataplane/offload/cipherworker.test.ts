@@ -1,7 +1,7 @@
 import t from 'tap';
 import { work } from '../../../../src/agent/dataplane/offload/cipherworker.ts';
 import { JobRing } from '../../../../src/agent/dataplane/offload/jobring.ts';
-import { stablelibProvider } from '../../../fixtures/twins/stablelib.ts';
+import { stablelibProvider } from '../../../../src/wireguard/primitives/stablelib.ts';
 import type { Aead } from '../../../../src/wireguard/primitives/provider.ts';
 import { Arena } from '../../../../src/util/arena.ts';
 

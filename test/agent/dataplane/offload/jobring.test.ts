@@ -1,6 +1,6 @@
 import t from 'tap';
 import { JobRing, jobCount } from '../../../../src/agent/dataplane/offload/jobring.ts';
-import { stablelibProvider } from '../../../fixtures/twins/stablelib.ts';
+import { stablelibProvider } from '../../../../src/wireguard/primitives/stablelib.ts';
 import { Arena } from '../../../../src/util/arena.ts';
 
 const key = Uint8Array.from({ length: 32 }, (_, i) => i + 1);

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { LentAead, lending } from '../../../../src/agent/dataplane/offload/lentcipher.ts';
-import { stablelibProvider } from '../../../fixtures/twins/stablelib.ts';
+import { stablelibProvider } from '../../../../src/wireguard/primitives/stablelib.ts';
 import { Arena } from '../../../../src/util/arena.ts';
 
 t.test('the same cipher, that remembers its key until it is destroyed', t => {

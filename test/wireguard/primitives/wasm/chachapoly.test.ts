@@ -4,7 +4,7 @@ import { nodeCurve } from '../../../../src/agent/dataplane/noffi/portableprovide
 import { Arena } from '../../../../src/util/arena.ts';
 import { isZero, toHex } from '../../../../src/util/bytes.ts';
 import { ChachaPoly, wasmProvider } from '../../../../src/wireguard/primitives/wasm/chachapoly.ts';
-import { stablelibProvider } from '../../../fixtures/twins/stablelib.ts';
+import { stablelibProvider } from '../../../../src/wireguard/primitives/stablelib.ts';
 import { cryptoSuite, hex, opensslSeal, vectors } from '../../../fixtures/twins/crypto-suite.ts';
 import { seeded, seedOf } from '../../../fixtures/rng.ts';
 
