@@ -27,7 +27,7 @@ export class Arena {
     return at;
   }
 
-  /** Zeros, as long as nobody had the place before. Near to all else that a packet touches, which a fresh array is not. */
+  /** Zeros until first written. Near to all else that a packet touches, unlike a fresh array. */
   int32(count: number): Int32Array {
     return new Int32Array(this.buffer, this.alloc(4 * count), count);
   }

@@ -1,7 +1,6 @@
-// A small assembler of WebAssembly (core specification 2.0): just the instructions that the ciphers, hashes and checksums
-// here use. Code is a tree of bytes; an instruction is a function from the code of its operands to its own. Building the
-// module where it is used keeps its source the thing that runs: there is no binary in the tree to trust. Knows nothing of
-// packets or keys.
+// A small assembler of WebAssembly (core specification 2.0), with the instructions that the ciphers, hashes and checksums here use.
+// Code is a tree of bytes; an instruction is a function from the code of its operands to its own. Modules are built where they are
+// used, so the tree holds no binary.
 
 export type Code = readonly (number | Code)[];
 export type Type = 0x7f | 0x7e | 0x7b;

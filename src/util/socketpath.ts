@@ -1,5 +1,5 @@
-// The path of a unix socket has to fit sockaddr_un (unix(7): 108 bytes, and most programs want a final zero among them).
-// A longer one is refused with EINVAL, which tells nobody what is wrong.
+// The path of a unix socket must fit sockaddr_un (unix(7): 108 bytes, usually with a final zero). The kernel refuses a longer one
+// with EINVAL, which does not name the cause; this check does.
 
 import { utf8 } from './bytes.ts';
 import { usageError } from './errors.ts';
