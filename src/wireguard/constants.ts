@@ -36,7 +36,7 @@ export const loadHoldMs = 1_000;
  */
 export const rekeyAfterMessages: number = 2 ** 52;
 export const rejectAfterMessages: number = 2 ** 53 - 2 ** 16;
-/** Handshake messages a second that pass mac1 before cookies are demanded, when nobody set another budget (M12). */
+/** Handshake messages a second that pass mac1 before cookies are demanded, unless another budget is set (M12). */
 export const defaultHandshakesPerSecond = 512;
 /** The same where X25519 goes through the runtime's key objects, three times as slow, on what may be a router's only thread. */
 export const portableHandshakesPerSecond = 50;
@@ -44,7 +44,7 @@ export const portableHandshakesPerSecond = 50;
 export const maxMismatchHoldMs = 60_000;
 /** A peer to be kept fresh: the responder of a session helps out with an initiation of its own at this age. */
 export const refreshAsResponderMs = 150_000;
-/** ... provided that it has been heard within this time: four lost keepalives of 25 s do not make somebody absent. */
+/** ... provided that it has been heard within this time: four lost keepalives of 25 s do not make a peer absent. */
 export const heardWithinMs = 100_000;
 /** ... and an initiator repeats its key confirmation at 1, 3, 7, 15 and 31 s until it hears the peer under the new key. */
 export const firstConfirmMs = 1_000;

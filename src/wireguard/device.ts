@@ -1,7 +1,6 @@
-// The door of the protocol core: a WireGuard device without sockets, clock, randomness or threads (whitepaper; the
-// kernel's device.c and peer.c). Time comes in as `now`, milliseconds of a clock that counts suspend; effects go out
-// through an `Outbox`, which must not call back in. Configuration and life cycle are here, the protocol in send.ts and
-// receive.ts.
+// The door of the protocol core: a WireGuard device without sockets, clock, randomness or threads (whitepaper; the kernel's
+// device.c and peer.c). `now` is milliseconds of a clock that counts suspend; effects go out through an `Outbox`, which must not
+// call back in. Configuration and life cycle are here, the protocol in send.ts and receive.ts.
 
 import type { Arena } from '../util/arena.ts';
 import { equalBytes, isZero, toHex } from '../util/bytes.ts';
@@ -186,7 +185,7 @@ export class Device {
 
   // --- Peers
 
-  /** Creates or changes a peer. Null: the key is our own, the table is full, or `updateOnly` found nobody. */
+  /** Creates or changes a peer. Null: the key is our own, the table is full, or `updateOnly` found no peer. */
   setPeer(now: number, publicKey: Uint8Array, change: PeerChange, out: Outbox): Peer | null {
     requireLength(publicKey, 32, 'public key');
     if (change.presharedKey) requireLength(change.presharedKey, 32, 'pre-shared key');
@@ -196,7 +195,7 @@ export class Device {
     if (peer === null) return null;
 
     if (change.presharedKey && !equalBytes(change.presharedKey, peer.presharedKey)) {
-      peer.presharedKey.set(change.presharedKey); // the live session goes on (P5, conformance §3.1)
+      peer.presharedKey.set(change.presharedKey); // the live session goes on (P5)
       peer.forgetMismatch();
       peer.hasNewCredentials = true;
     }

@@ -1,5 +1,5 @@
 // What the protocol must know about the packets it carries: version, length and the two addresses cryptokey routing looks
-// up (conformance R3, R4, D1). Everything else about inner packets lives in datapath/.
+// up (R3, R4, D1). Everything else about inner packets lives in datapath/.
 
 import type { AllowedIps } from './peer/allowedips.ts';
 
@@ -21,7 +21,7 @@ export function innerLength(u8: Uint8Array, at: number, bytes: number): number {
   return -1;
 }
 
-/** Who may send from this source: the longest prefix over all peers (R4). */
+/** The peer that may send from this source: the longest prefix over all peers (R4). */
 export function sourceOwner<P extends object>(routes: AllowedIps<P>, u8: Uint8Array, at: number): P | null {
   return u8[at]! >> 4 === 4 ? routes.find4(u8, at + 12) : routes.find6(u8, at + 8);
 }

@@ -29,7 +29,7 @@ export class Sender {
     if (!isRetry) timers.handshakeAttempts = 0;
     if (!shared.isUp || !peer.isAlive || peer.endpoint.family === 0) return;
 
-    // Too early (T7, P6). The kernel forgets a retry it suppresses; we wait for its turn, so that two crossed handshakes
+    // Too early (T7, P6). The kernel forgets a retry it suppresses; this code keeps it, so that two crossed handshakes
     // whose replies were both lost do not leave both sides silent.
     const earliest = Math.max(peer.lastSentHandshakeAt + rekeyTimeoutMs, peer.holdUntil);
     if (earliest > now) {

@@ -42,7 +42,7 @@ export class TimerActions {
         this.#shared.wipeKeys(peer);
         return event(out, 'keys-zeroed', peer);
       case timer.refresh:
-        // Towards somebody who is there, or whom we are told to keep alive; else the next packet received does it.
+        // Only towards a living peer or one with a persistent keepalive; else the next packet received does it.
         if (timers.persistentMs === 0 && peer.lastHeardAt + c.heardWithinMs <= now) return;
         if (this.#shared.isStale(now, peer)) sender.initiate(now, peer, false, out);
         return;

@@ -1,4 +1,4 @@
-// Cookies (whitepaper §5.4.4, §5.4.7; conformance M1–M6): mac1 proves that a sender knows whom it talks to, mac2 that it can
+// Cookies (whitepaper §5.4.4, §5.4.7; M1–M6): mac1 proves that a sender knows our public key, mac2 that it can
 // receive at its address. `CookieChecker` is the receiver's side, one per device; `CookieGenerator` the sender's, one per
 // peer. Neither touches endpoints, timers or counters.
 
@@ -41,7 +41,7 @@ export class CookieChecker {
   readonly #secret = new Uint8Array(32);
   #secretSince = -Infinity;
   readonly #cookie = new Uint8Array(macBytes);
-  /** Nonces to come. Everybody may know them, so unlike keys they can lie here. */
+  /** Nonces to come. They are public, so unlike keys they may be stored here. */
   readonly #nonces = new Uint8Array(nonceBytes * noncesAtOnce);
   #nextNonce = noncesAtOnce;
   readonly #source4 = new Uint8Array(4 + 2);

@@ -1,4 +1,4 @@
-// When handshakes cost too much (conformance M7, M12). The kernel looks at the length of its handshake queue; we do the
+// When handshakes cost too much (M7, M12). The kernel looks at the length of its handshake queue; we do the
 // work inline, so two things count as load: messages the caller says are waiting, and more messages in a second than the
 // budget allows. Either way the load lasts a second longer, so that cookies do not flicker. A leaky bucket, no clock.
 

@@ -1,9 +1,6 @@
-// Handshake rate limiter under load (conformance M9; the kernel's ratelimiter.c): a token bucket of 20 handshakes a second,
-// burst 5, per IPv4 address or IPv6 /64. Consulted only after a valid mac2, so every entry cost its owner a round trip.
-//
-// The table is a fixed set-associative cache, so a million sources use no more memory than one and nothing has to sweep it.
-// A bucket idle for 250 ms is full again and hence worth nothing: its place may be reused with no visible effect, well
-// within the second after which the kernel collects it. When a set is full of live buckets a newcomer is refused.
+// Limits handshakes under load (M9; the kernel's ratelimiter.c): 20 a second, burst 5, per IPv4 address or IPv6 /64, after a valid
+// mac2. A fixed set-associative table: memory does not grow with the number of sources. A bucket idle for 250 ms is full again, so
+// its place may be reused; when a set is full of live buckets, a new source is refused.
 
 import type { Endpoint } from '../peer/endpoint.ts';
 
@@ -22,7 +19,7 @@ export class RateLimiter {
   readonly #credit: Float64Array; // milliseconds saved up, at `#last`
   readonly #last: Float64Array;
 
-  /** `seed` is 32 random bits, so that nobody can aim at one set; `capacity` is a power of two. */
+  /** `seed` is 32 random bits, so that an attacker cannot aim at one set; `capacity` is a power of two. */
   constructor(seed: number, capacity = 8192) {
     this.#seed = seed | 0;
     this.#mask = capacity / ways - 1;

@@ -1,13 +1,6 @@
-// The handshake: Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s (whitepaper §5.4.2–5.4.5; conformance H1–H16).
-//
-//   <- s
-//   ...
-//   -> e, es, s, ss, {t}
-//   <- e, ee, se, psk, {}
-//
-// Each function reads like the paper, one comment per token. A message is verified into scratch, committed to the peer's
-// `Handshake` in one block, and the scratch is wiped on every way out. Knows no clock but `now`, no index table, no socket.
-// Everything is synchronous, so the state checked at the top is the state committed to (H14, N4).
+// The handshake Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s (whitepaper §5.4.2-5.4.5; H1-H16): <- s ... -> e, es, s, ss, {t}; <- e, ee,
+// se, psk, {}. A message is verified into scratch, committed to the peer's `Handshake` in one block, and the scratch is wiped on
+// every way out. Synchronous, so the state checked at the top is the state committed to (H14, N4).
 
 import { equalBytes, isZero, wipe } from '../../util/bytes.ts';
 import { initiationIntervalMs } from '../constants.ts';
@@ -26,7 +19,7 @@ const zeroKey = bytes32();
 export type Consumed =
   'ok' | 'no-identity' | 'bad-crypto' | 'unknown-peer' | 'old-timestamp' | 'flood' | 'bad-state';
 
-/** How a refused response relates to the PSK: not at all, maybe (anyone on the path can forge that), or for certain. */
+/** How a refused response relates to the PSK: not at all, maybe (an attacker on the path can forge that), or for certain. */
 export type PskEvidence = 'none' | 'suspected' | 'proved';
 
 export class Noise<P extends HandshakeOwner<P>> {
@@ -55,7 +48,7 @@ export class Noise<P extends HandshakeOwner<P>> {
   readonly #initiationIn = initiationFields(this.incomingInitiation);
   readonly #responseIn = responseFields(this.incomingResponse);
 
-  /** Whom the last consumed initiation came from. */
+  /** The peer of the last consumed initiation. */
   initiator: P | null = null;
   pskEvidence: PskEvidence = 'none';
   /** Results of `beginSession`; the caller makes ciphers of them and calls `forgetSession`. */
@@ -144,7 +137,7 @@ export class Noise<P extends HandshakeOwner<P>> {
       // s
       if (!this.#decrypt(this.#static, message.static)) return 'bad-crypto';
 
-      // Now we know who it claims to be; strangers cost no more than this (H16).
+      // The claimed identity is known now; an unknown sender costs no more than this (H16).
       const peer = find(this.#static);
       if (peer === undefined) return 'unknown-peer';
       const handshake = peer.handshake;
@@ -261,7 +254,7 @@ export class Noise<P extends HandshakeOwner<P>> {
 
   /**
    * A tag that does not open is a wrong PSK or a forgery: mac1 needs only public knowledge. If it opens with the zero key
-   * the responder has no PSK for us, and the DHs prove that it was the responder (conformance §3.5).
+   * the responder has no PSK for us, and the DHs prove that it was the responder (P6).
    */
   #weighPsk(handshake: Handshake<P>, sealed: Uint8Array): void {
     this.pskEvidence = 'suspected';

@@ -11,7 +11,7 @@ const chainingKey = bytes32();
 const initialHash = bytes32();
 let isComputed = false;
 
-/** ck = HASH(construction), h = HASH(ck ‖ identifier): the same for everyone (H1), computed at first use. */
+/** ck = HASH(construction), h = HASH(ck ‖ identifier): the same for all peers (H1), computed at first use. */
 export function initial(): { readonly chainingKey: Uint8Array; readonly hash: Uint8Array } {
   if (!isComputed) {
     hash(chainingKey, ascii('Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s'));

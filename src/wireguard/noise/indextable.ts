@@ -1,6 +1,6 @@
-// Session indices (whitepaper §5.4.1; conformance H12, H13): random 32-bit numbers by which the other side names our half
-// of a handshake or a keypair. One name space for both, so an index that becomes a keypair is never somebody's handshake.
-// Keys are int32, as DataView.getInt32 reads them: small integers to the engine, where uint32 would be boxed.
+// Session indices (whitepaper §5.4.1; H12, H13): random 32-bit numbers by which the other side names our half of a handshake or a
+// key pair. Both share one name space, so an index never means two things. Keys are int32, as DataView.getInt32 reads them: small
+// integers to the engine, where uint32 would be boxed.
 
 import type { Keypair } from './keypair.ts';
 import type { Handshake } from './handshakeslot.ts';

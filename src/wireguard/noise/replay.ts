@@ -1,5 +1,5 @@
 // Replay window of one receiving key: RFC 6479's ring of words, sized and bounded as in the kernel's counter_validate
-// (conformance R2, T2). Counters are 64 bits in two unsigned halves; no BigInt and no allocation, for this runs once per
+// (R2, T2). Counters are 64 bits in two unsigned halves; no BigInt and no allocation, for this runs once per
 // packet, always after authentication (R1).
 
 const ringBits = 8192;

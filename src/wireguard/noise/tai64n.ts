@@ -1,4 +1,4 @@
-// TAI64N timestamps of initiations (whitepaper §5.1, §5.4.2; conformance N1–N6): eight bytes of seconds and four of
+// TAI64N timestamps of initiations (whitepaper §5.1, §5.4.2; N1–N6): eight bytes of seconds and four of
 // nanoseconds, big-endian, so that later is larger byte by byte. Takes the wall clock as an argument.
 
 export const timestampBytes = 12;

@@ -1,10 +1,6 @@
-// Allowed-IPs, the routing table of cryptokey routing (whitepaper §2; conformance A1–A6): the longest prefix that contains
-// an address names the peer.
-//
-// Not a trie as in the kernel but one hash table per family, probed once for each prefix length in use, longest first. A
-// gateway has thousands of routes in three or four lengths, so a lookup is a few probes whatever the number of peers: with
-// 65,000 host routes it took a fifth of the time of the path-compressed trie it replaced, which paid a mispredicted branch
-// per level. The price is a table that uses all 129 lengths of IPv6: some microseconds. Lookups allocate nothing.
+// Allowed IPs, the routing table of cryptokey routing (whitepaper §2; A1-A6): the longest prefix that contains an address names the
+// peer. One hash table per family, probed once per prefix length in use, longest first; lookups allocate nothing. Why not a trie:
+// docs/decisions/0010-allowed-ips-by-hash-table.md.
 
 export interface AllowedIp {
   readonly family: 4 | 6;
@@ -213,7 +209,7 @@ class PrefixTable<P> {
     const last = slots.length - 1;
     let hole = this.#home(route);
     while (slots[hole] !== route) hole = (hole + 1) & last;
-    // Close the gap: whoever was pushed past it by a collision moves back (Knuth 6.4, algorithm R).
+    // Close the gap: an entry that a collision pushed past it moves back (Knuth 6.4, algorithm R).
     for (let slot = (hole + 1) & last; slots[slot]! >= 0; slot = (slot + 1) & last) {
       if (((slot - this.#home(slots[slot]!)) & last) < ((slot - hole) & last)) continue;
       slots[hole] = slots[slot]!;

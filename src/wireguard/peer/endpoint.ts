@@ -1,5 +1,5 @@
 // Endpoint: where a peer is reached, and which local address answered last (sticky source, whitepaper §6.5 and
-// conformance E1, E2). Mutable and preallocated: one per peer and one per receive slot, so roaming never allocates.
+// E1, E2). Mutable and preallocated: one per peer and one per receive slot, so roaming never allocates.
 
 export class Endpoint {
   /** 0 = unset, 4 or 6. */

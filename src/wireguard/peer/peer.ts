@@ -1,4 +1,4 @@
-// A peer: its key, where it is, the three session slots (whitepaper §6.3; conformance S1–S4) and its accounts. Holds state
+// A peer: its key, where it is, the three session slots (whitepaper §6.3; S1–S4) and its accounts. Holds state
 // and the rules between its parts; what is sent and when is decided in send.ts and receive.ts.
 
 import { toHex } from '../../util/bytes.ts';
@@ -30,9 +30,9 @@ export class Peer {
   /** Seconds; 0 is off. */
   persistentKeepalive = 0;
   /**
-   * The three-minute rule must not log out somebody who is there. For such a peer we go beyond the kernel, within the
-   * protocol: the initiator of a session renews it at 120 s without waiting for something to send and repeats its key
-   * confirmation until heard; the responder starts a handshake itself at 150 s. All of it only towards a living peer.
+   * For peers of a session, so that the three-minute rule does not log out a living one: the initiator renews at 120 s without
+   * traffic and repeats its key confirmation until heard, the responder starts a handshake at 150 s.
+   * docs/decisions/0012-keep-a-living-peer-fresh.md.
    */
   keepFresh = false;
 
@@ -124,7 +124,7 @@ export class Peer {
     this.hasMismatch = false;
   }
 
-  /** Whoever prints a peer gets no key of it. */
+  /** A printed peer shows no key. */
   toJSON(): string {
     return this.publicKeyHex;
   }

@@ -1,4 +1,4 @@
-// Packets that wait for a session (conformance D3, D4): a ring of 128 per peer, oldest dropped first, in blocks that all
+// Packets that wait for a session (D3, D4): a ring of 128 per peer, oldest dropped first, in blocks that all
 // peers share and that are bounded in total. A peer that never stages owns no memory; a block is reused, not collected.
 
 import { maxStagedPackets } from '../constants.ts';

@@ -1,21 +1,19 @@
-// The timers of one peer, all as data (whitepaper §6; the kernel's timers.c). Each is a point in time or Infinity; the
-// device exposes the earliest and fires what is due, so a timer that is honoured is also one that is waited for. Methods
-// are named after the events that call them and touch nothing but these numbers.
-//
-//   retransmit            an initiation went unanswered
-//   passive keepalive     data came in and nothing went out for ten seconds
-//   new handshake         data went out and nothing came in for fifteen
-//   persistent keepalive  nothing either way for the configured interval
-//   zero keys             nine minutes after the last session was derived
-//   refresh, confirm      ours, only for peers kept fresh: see `Peer.keepFresh`
+// The timers of one peer as data (whitepaper §6; the kernel's timers.c): each is a point in time or Infinity; the device exposes the
+// earliest and fires what is due. Methods are named after the events that call them and touch nothing but these numbers.
 
 import * as c from '../constants.ts';
 
+/** An initiation went unanswered. */
 export const retransmit = 0;
+/** Data came in and nothing went out for ten seconds. */
 export const passiveKeepalive = 1;
+/** Data went out and nothing came in for fifteen seconds. */
 export const newHandshake = 2;
+/** Nothing either way for the configured interval. */
 export const persistentKeepalive = 3;
+/** Nine minutes after the last session was derived. */
 export const zeroKeys = 4;
+/** Ours, as is `confirm`: only for peers kept fresh, see `Peer.keepFresh`. */
 export const refresh = 5;
 export const confirm = 6;
 

@@ -1,9 +1,6 @@
-// BLAKE2s (RFC 7693) and the key pads of HMAC over it. A handshake is some ninety compressions of hash, MAC and HKDF, and
-// StableLib allocates a state, a buffer and a digest for each of its hashes; this has a single state, lets an HMAC pad be
-// hashed once, and compresses in WebAssembly, where a rotation is one instruction and no index is checked. Measured on
-// Node 26, x86-64, against StableLib: 64-byte hash 0.25 to 1.14 µs, KDF2 2.0 to 11.7 µs (in plain TypeScript 0.45 and 4.5).
-//
-// Sequential by construction (no await between start and finish), and it knows nothing of WireGuard.
+// BLAKE2s (RFC 7693) and the key pads of HMAC over it: one state, HMAC pads hashed once, compression in WebAssembly. A handshake takes
+// about ninety compressions; figures are in docs/decisions/0009-blake2s-in-webassembly.md. Sequential: nothing may await between start
+// and finish.
 
 import { newMemory } from '../../util/memory.ts';
 import { assemble, type Code, Func, get, i32, i32Type, seq, set } from '../../util/assembler.ts';

@@ -1,13 +1,6 @@
-// ChaCha20-Poly1305 in WebAssembly for arena memory: the portable provider, for runtimes that cannot call OpenSSL (Deno without
-// libcrypto, Node without FFI). With SIMD when the engine has it. It works in place on packets, and on a box of its own for
-// handshake fields, that is wiped after each. Key agreement is an argument: the one thing that WebAssembly would do slower
-// than what every runtime has.
-//
-// Seal in µs, same minute, same busy 2-core x86-64 VM, best of many short runs (Node 26; Deno 2.9 gives the same):
-//
-//             OpenSSL raw   OpenSSL EVP   SIMD   plain
-//     64 B           0.33          0.51   0.33    0.34
-//   1440 B           0.93          1.23   2.09    3.92
+// ChaCha20-Poly1305 in WebAssembly for arena memory, with SIMD when the engine has it: the provider for runtimes that cannot call
+// OpenSSL. In place on packets; in a scratch area of its own, wiped after each use, for handshake fields. Key agreement is an
+// argument. Figures: docs/decisions/0008-portable-crypto.md.
 
 import type { Arena } from '../../../util/arena.ts';
 import type { Memory } from '../../../util/memory.ts';

@@ -45,7 +45,7 @@ const foursFrom = 12;
 /**
  * The module. Its exports: seal(at, bytes, additional), and open(at, bytes, additional) → 1 or 0, where `bytes` counts the
  * plaintext in both and `additional` the bytes of additional data. Those lie right before `at`, padded with zeros to a whole
- * block as Poly1305 wants to see them, so that it reads both in one go.
+ * Poly1305 block, so that both are read in one pass.
  */
 export function buildModule(scratch: number, simd: boolean, sharedMemory: boolean): Uint8Array {
   const layout = layoutAt(scratch);
