@@ -1,7 +1,6 @@
-// A batch of outgoing transport messages in one run of memory: header, padded packet, tag, next header, and so on. Messages
-// of equal length stand one stride apart, which is exactly what a UDP_SEGMENT send wants, so a whole group leaves in one
-// system call without a copy (whitepaper §5.4.6; the group rule is wireguard-go's coalesceMessages). A batch belongs to one
-// peer and one outer destination; which one, only the caller knows. Knows no socket and no key.
+// A batch of outgoing transport messages to one peer and destination, in one run of memory: header, padded packet, tag, and so
+// on. Messages of equal length stand one stride apart, as UDP_SEGMENT requires, so a group leaves in one system call without a
+// copy (whitepaper §5.4.6; the group rule is wireguard-go's coalesceMessages). Knows no socket and no key.
 
 import type { Arena } from '../util/arena.ts';
 import { vnetBytes } from './inet.ts';

@@ -1,8 +1,6 @@
-// The Internet checksum (RFC 1071): one's-complement sums over arena ranges, alone or while copying. Every TCP byte that
-// passes the tunnel goes through here once in each direction, so the sum runs in WASM SIMD where the engine has it, in
-// scalar WASM where it has only that, and in plain TypeScript otherwise; all three are tested against each other.
-//
-// Sums are kept in network order: 16-bit words read big-endian. Knows no header.
+// The Internet checksum (RFC 1071) over arena ranges, alone or while copying: in WebAssembly with SIMD, scalar WebAssembly, or
+// TypeScript, whichever the engine offers. Every TCP byte in the tunnel is summed once in each direction. Sums are kept in network
+// order: 16-bit words read big-endian. Knows no header.
 
 import type { Arena } from '../util/arena.ts';
 import { hasWebAssembly, type Memory } from '../util/memory.ts';

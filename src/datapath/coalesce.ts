@@ -1,25 +1,6 @@
-// From the tunnel to the TUN device: adjacent segments of one TCP connection, and equal UDP datagrams of one flow, leave as
-// one super-packet in one write (rules of Linux tcp_gro_receive and wireguard-go's offload_linux.go; conformance R6). The
-// packets stay where they were decrypted: a super-packet is a header of its own followed by pieces of the originals, as an
-// iovec list for writev, so no payload is copied and a kernel that refuses the super-packet can still have the originals.
-//
-// A broken packet must not be repaired by giving it a fresh checksum on the way: checksums are verified before two packets
-// are joined, and only then, because nothing else changes a packet. Packets of one flow never overtake each other.
-//
-// How the worker drives it, once per receive batch:
-//
-//   coalescer.add(at, ipLength(view, at, bytes));   // each accepted packet; at least 10 bytes in front of it are free
-//   for (let w = 0, writes = coalescer.finish(); w < writes; w++) {
-//     const pieces = coalescer.pieces[w];
-//     let result = pieces === 0 ? tun.write(coalescer.writeAt[w], coalescer.writeBytes[w])
-//                               : tun.writev(coalescer.writeAt[w], pieces);          // offset of iovecs in the arena
-//     if (result === -EINVAL && pieces > 0) {
-//       coalescer.refuse(w);                                                          // this kind is off from now on
-//       for (let p = coalescer.first[w]; p >= 0; p = coalescer.next[p])
-//         tun.write(coalescer.packetAt[p] - 10, coalescer.packetBytes[p] + 10);
-//     }
-//   }
-//   coalescer.reset();
+// From the tunnel to the TUN device: adjacent segments of a TCP connection, and equal UDP datagrams of a flow, leave as one
+// super-packet in one writev without copying payload (Linux tcp_gro_receive, wireguard-go offload_linux.go; R6). A packet's checksum
+// is verified before it is joined, and the packets of a flow keep their order. See docs/decisions/0034-coalescing-without-a-copy.md.
 
 import type { Arena } from '../util/arena.ts';
 import type { Checksum } from './checksum.ts';
@@ -108,7 +89,7 @@ export class Coalescer {
     view.setUint32(at - 6, 0);
     view.setUint16(at - 2, 0);
 
-    // Where the transport header is. Options, extension headers and fragments are nobody's flow.
+    // Where the transport header is. Packets with options, extension headers or fragments are not joined.
     const version = u8[at]! >> 4;
     let transport = 0;
     let next = 0;

@@ -1,4 +1,4 @@
-// Explicit congestion notification across the tunnel, as the kernel does it (conformance D10). Outwards: RFC 3168 §9.1.1,
+// Explicit congestion notification across the tunnel, as the kernel does it (D10). Outwards: RFC 3168 §9.1.1,
 // full functionality, where an inner CE leaves as ECT(0). Inwards: the table of RFC 6040 §4.2, except that CE over a packet
 // that cannot carry it is passed unchanged instead of dropped.
 

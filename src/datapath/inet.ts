@@ -1,4 +1,4 @@
-// Inner IP packets as offsets: where the fields are, and which packets are sound (RFC 791, 8200, 9293, 768; conformance R3).
+// Inner IP packets as offsets: where the fields are, and which packets are sound (RFC 791, 8200, 9293, 768; R3).
 // Also the virtio_net_hdr in front of each packet of a TUN device with IFF_VNET_HDR. Knows no tunnel.
 
 import { fold } from './checksum.ts';

@@ -1,19 +1,6 @@
-// From the TUN device to the batch: a packet as the kernel hands it over (virtio_net_hdr, then up to 64 KiB of IP packet)
-// becomes the packets that go into the tunnel: TCP and UDP segmentation (as Linux tcp_gso_segment and __udp_gso_segment),
-// checksums completed (D6), padding (D5). A plain packet read into its place in the batch is not copied at all; a segment
-// is copied once, while it is summed. The kernel's own header length is never believed.
-//
-// How the worker drives it, without a copy for plain packets:
-//
-//   if (!batch.fits(mtu)) flush(batch);
-//   const at = batch.readAt, head = segmenter.headBytes;
-//   // readv of two ranges: a packet up to the MTU fits the first, the rest of a larger one lands in the second
-//   const bytes = tun.readSplit(at, head, segmenter.spillAt + head, segmenter.spillBytes - head);
-//   if (segmenter.begin(at, bytes, head) !== 'ok') { count it; continue; }
-//   const peer = segmenter.version === 4 ? routes.find4(u8, segmenter.destinationAt) : routes.find6(…);
-//   while (!segmenter.fill(batchOf(peer))) flush(batchOf(peer));
-//
-// where flush is: stamp, seal packetAt[i] + 16 for packetBytes[i], send each group, reset.
+// From the TUN device to the batch: a packet with its virtio_net_hdr becomes the packets that go into the tunnel: TCP and UDP
+// segmentation (Linux tcp_gso_segment, __udp_gso_segment), checksums completed (D6), padding (D5). A plain packet is read into its
+// place in the batch and not copied; a segment is copied once, while it is summed. The header length in the hdr is not trusted.
 
 import type { Arena } from '../util/arena.ts';
 import type { SendBatch } from './batch.ts';
@@ -33,7 +20,7 @@ import {
   vnetFlag,
 } from './inet.ts';
 
-/** 'malformed': headers that contradict each other; 'unsupported': a kind of super-packet nobody asked the kernel for. */
+/** 'malformed': headers that contradict each other; 'unsupported': a kind of super-packet that the kernel was not asked for. */
 export type SegmentVerdict = 'ok' | 'malformed' | 'unsupported';
 
 const maxPacketBytes = 65535;

@@ -1,4 +1,4 @@
-// The answer to a packet no peer can take (conformance D1, D2): ICMP host unreachable (RFC 792, RFC 1122 §3.2.2, RFC 1812
+// The answer to a packet no peer can take (D1, D2): ICMP host unreachable (RFC 792, RFC 1122 §3.2.2, RFC 1812
 // §4.3.2) or ICMPv6 address unreachable (RFC 4443 §2.4, §3.1). It bears the unreachable address itself as its source: the
 // address of the TUN device would be dropped by the host as a martian. Limited by a token bucket; knows no clock.
 
@@ -94,7 +94,7 @@ function answerable4(u8: Uint8Array, at: number, bytes: number): boolean {
   if ((u8[at + ip4.fragment]! & 0x1f) !== 0 || u8[at + ip4.fragment + 1] !== 0) return false;
   if (u8[at + ip4.protocol] !== protocol.icmp) return true;
   const type = header < bytes ? u8[at + header]! : 3;
-  // unreachable, quench, redirect, time exceeded, parameter problem; types nobody knows count as errors
+  // unreachable, quench, redirect, time exceeded, parameter problem; unknown types count as errors
   return type !== 3 && type !== 4 && type !== 5 && type !== 11 && type !== 12 && type <= 18;
 }
 
