@@ -1,14 +1,6 @@
-// A TUN that a launcher opened (TUNSETIFF takes an ioctl, and Node has none) and passed on, moved with node:fs alone. Plain
-// packets: with a virtio_net_hdr a super-packet would have to be sent on by more system calls than it saved. How to learn
-// that there is something to read is the launcher's choice, and the descriptor tells it (/proc/self/fdinfo):
-//
-//   O_ASYNC and O_NONBLOCK, F_SETSIG(SIGURG), F_SETOWN(this process): the kernel signals, Node's loop wakes, and packets are read
-//   until there are no more. 3.4 to 7 us of CPU per packet at 30,000 packets/s (x86-64, two cores, Node 20 and 26). SIGURG,
-//   because its default is to be ignored: a packet that comes before Node listens must not kill the process.
-//
-//   Blocking: a thread of libuv's pool waits in read(2), one packet at a time, 16 to 32 us each. Only ONE read is ever
-//   outstanding: with four, which thread's packet arrives first is chance (measured: 1,639 of 90,000 out of order, and more CPU).
-//   A read that waits cannot be called off, and a process that exits joins the threads of its pool: see `isStuck`.
+// A TUN that a launcher opened and passed on, read and written by node:fs, as plain packets. The descriptor's flags
+// (/proc/self/fdinfo) tell how input is noticed: by SIGURG, then read until empty, or by one blocking read at a time in libuv's pool.
+// Only one: several deliver packets out of order. docs/decisions/0006-tun-from-a-launcher.md.
 
 import fs from 'node:fs';
 import { PlainError, errorText } from '../util/errors.ts';
@@ -76,7 +68,7 @@ export class InheritedTun {
   #count = 0;
   #isReading = false;
   #isClosed = false;
-  /** Whether the last read found nothing more: until then nobody will say that there is. */
+  /** Whether the last read found nothing more: until then no signal says that there is. */
   isDrained = true;
 
   /** `onReadable` must only take note: it is called from inside a read's completion or a signal. */
@@ -97,7 +89,7 @@ export class InheritedTun {
     else this.#readAhead();
   }
 
-  /** As Tun's: a packet of at most `head` bytes to `at`. One that is longer (the MTU grew) is cut to a byte nobody takes. */
+  /** As Tun's: a packet of at most `head` bytes to `at`. One that is longer (the MTU grew) is cut to one byte, which is dropped. */
   readSplit(at: number, head: number): number {
     const bytes = this.#signals ? this.#readNow(at, head + 1) : this.#readRing(at, head);
     this.isDrained = bytes <= 0;

@@ -99,7 +99,7 @@ export class Wake {
     this.#libc.write8(this.#word, this.#value);
   }
 
-  /** Makes the descriptor quiet again; false when nobody had signalled. */
+  /** Makes the descriptor quiet again; false when it was not signalled. */
   drain(): boolean {
     return this.#libc.read(this.#word, this.#sink, 8) === 8;
   }

@@ -1,5 +1,5 @@
-// What Node can learn of a network interface without netlink: the files of /sys/class/net. Nothing here changes anything; that
-// takes netlink or `ip`, and whoever starts a program without FFI does it for it.
+// What Node can learn of a network interface without netlink: the files of /sys/class/net. Changes nothing: without FFI, addresses and
+// link state are set by whatever starts this program.
 
 import { readFileSync } from 'node:fs';
 

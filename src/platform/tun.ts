@@ -118,7 +118,7 @@ export function openTun(libc: Libc, options: TunOptions): Tun {
   }
 }
 
-/** A TUN descriptor opened by somebody else (`--tun-fd`): asks the kernel what it is. */
+/** A TUN descriptor opened by another program (`WG_TUN_FD`): asks the kernel what it is. */
 export function tunFromFd(libc: Libc, fd: number): Tun {
   return adopt(libc, fd, true);
 }

@@ -1,12 +1,6 @@
-// The two clocks without FFI. Protocol time must go on while the machine sleeps (clock.ts), and Node's own clock stops then;
-// /proc/uptime is CLOCK_BOOTTIME, but in whole hundredths of a second and at the price of a file. So: Node's clock, plus the
-// time slept so far as the file tells it.
-//
-// When to look: the wall clock goes on in a sleep as well, so a sleep shows as a difference between the wall clock and Node's
-// that has changed. A wall clock set by hand only costs a look too many. Once a second it looks anyway.
-//
-// The file cuts off what it says, so each look gives a lower bound of the difference between the two clocks, and the largest
-// is kept: time never goes back, and is late by 10 ms at most.
+// The two clocks without FFI: Node's clock, which stops in a sleep, plus the time slept as /proc/uptime tells it. The file is read once
+// a second, and when the wall clock moved against Node's. Its hundredths are cut off, so each reading is a lower bound and the largest
+// is kept: time never goes back, and is at most 10 ms late.
 
 import { readFileSync } from 'node:fs';
 import { errorText, PlainError } from '../util/errors.ts';

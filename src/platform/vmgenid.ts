@@ -1,6 +1,5 @@
-// The generation of a virtual machine. One that is restored from a snapshot, or cloned, goes on with the keys and counters of
-// the past; two copies of it would seal different packets under one nonce. The kernel learns of it from the hypervisor
-// (drivers/virt/vmgenid.c) and tells everybody by a uevent, from Linux 6.10 on.
+// The generation of a virtual machine. A restored or cloned one continues with old keys and counters; two copies would seal different
+// packets under one nonce. The kernel learns of it from the hypervisor (drivers/virt/vmgenid.c) and sends a uevent, from Linux 6.10 on.
 
 import { utf8 } from '../util/bytes.ts';
 import { AF_NETLINK, ENOBUFS, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW } from './constants.ts';
@@ -26,7 +25,7 @@ export class GenerationWatch {
     this.#event = libc.arena.alloc(eventBytes);
   }
 
-  /** Null where such a socket is not to be had; then nobody can tell. */
+  /** Null where such a socket is not to be had: clones go unnoticed then. */
   static open(libc: Libc): GenerationWatch | null {
     const fd = libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
     if (fd < 0) return null;

@@ -1,10 +1,6 @@
-// The 'raw' AEAD back end: ChaCha20-Poly1305 (RFC 8439, empty additional data) put together from OpenSSL's own ChaCha20
-// and Poly1305 functions, which official Node binaries export. It skips the EVP layer: four calls of little overhead, about
-// two thirds of EVP's time for a full packet and half for a small one.
-//
-// Sealing: one in-place ChaCha20 over [64 bytes before the packet, packet] starting at block 0. The 64 bytes are saved and
-// zeroed first, so they become block 0 of the key stream, whose first half is the Poly1305 key; then they are put back.
-// Nobody else may look at those bytes meanwhile, which holds as each thread has buffers of its own.
+// The `raw` AEAD back end: ChaCha20-Poly1305 (RFC 8439, empty additional data) from OpenSSL's own ChaCha20 and Poly1305 functions.
+// Sealing is one in-place ChaCha20 from block 0 over the 64 bytes before the packet and the packet: they are saved and zeroed, become
+// the Poly1305 key, and are put back. No other code may read them meanwhile; each thread has its own buffers.
 
 import type { Library, RawFunction, Word } from '../ffi/ffi.ts';
 import type { Key, KeyPool } from './keymemory.ts';

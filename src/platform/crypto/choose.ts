@@ -1,7 +1,6 @@
-// Chooses the crypto provider of this thread: the first, in order of preference, that gives the known answers to a set of fixed
-// inputs. The order was measured (raw ChaCha before EVP before WebAssembly: on every machine each is well ahead of the next), so
-// nothing is timed at start-up; `compareCrypto` times all of them for a report. The portable ones are
-// an argument, as this folder may not know the protocol's.
+// Chooses the crypto provider of this thread: the first, in order of preference, that passes the self-test. The order was measured
+// once (docs/decisions/0007-order-of-ciphers.md), so nothing is timed at start. The portable providers are an argument, because this
+// folder does not know the protocol's.
 
 import { usageError } from '../../util/errors.ts';
 import type { CryptoLike } from './openssl.ts';

@@ -1,7 +1,6 @@
-// The interface to native code: three back ends (node:ffi, koffi, Deno) behind a machine-word calling convention. Every
-// argument and result is one register; structures are bytes in the arena. Knows no function by name.
-//
-// Each thread opens its own Ffi: errno is thread-local, and so are the bindings of all three back ends.
+// The interface to native code: three back ends (node:ffi, koffi, Deno) behind a machine-word calling convention. Every argument and
+// result is one register; structures are bytes in the arena. Knows no function by name. Each thread opens its own Ffi: errno and the
+// bindings of all three back ends are per thread.
 
 /** A prepared register: bigint for node:ffi and Deno, number for koffi. Make one with `word`, never by hand. */
 export type Word = number | bigint;

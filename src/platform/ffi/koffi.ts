@@ -1,8 +1,6 @@
-// koffi (Node 20 to 25): a native module, so it may be absent. Words are plain numbers typed intptr_t,
-// the cheapest of its types (65 ns for three; `void *` 112).
-//
-// Found in this order: $SALLYPORT_KOFFI (path of a koffi.node); `koffi-linux-<arch>.node` or `koffi-linux-<arch>-musl.node`
-// beside the bundle, loaded as an addon without koffi's own JavaScript; the npm package `koffi` when it is installed.
+// koffi (Node 20 to 25), a native module that may be absent; words are numbers typed intptr_t, its cheapest type. Searched in order:
+// $SALLYPORT_KOFFI, `koffi-linux-<arch>.node` or `koffi-linux-<arch>-musl.node` beside the bundle (loaded as an addon, without koffi's
+// own JavaScript), the npm package `koffi`.
 
 import { createRequire } from 'node:module';
 import { existsSync, readdirSync } from 'node:fs';

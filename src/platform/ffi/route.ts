@@ -30,7 +30,7 @@ export async function findRoute(
   }
 }
 
-/** The TUN that a launcher left us, and whom it signals (firmware/launcher). */
+/** The TUN that a launcher passed on, and the process it signals (firmware/launcher). */
 export function inheritedTun(environment: Readonly<Record<string, string | undefined>>): {
   tunFd?: number;
   tunOwner?: number;
@@ -40,7 +40,7 @@ export function inheritedTun(environment: Readonly<Record<string, string | undef
   return { ...(tunFd !== null && { tunFd }), ...(owner > 0 && { tunOwner: owner }) };
 }
 
-/** The number of a descriptor that somebody opened for us, or null. */
+/** The number of a descriptor that a launcher opened, or null. */
 export function inheritedFd(
   environment: Readonly<Record<string, string | undefined>>,
   name: string,

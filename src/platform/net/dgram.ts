@@ -1,10 +1,6 @@
-// The tunnel's UDP sockets by node:dgram, for where there is no FFI. One system call per datagram each way; what came between two
-// turns of the loop is handed over as a batch. What falls away against udp.ts, because Node has no word for it: GSO and GRO, ECN
-// and the DSCP of handshakes, the local address a peer reached us on (replies leave by the routing table's choice, so a host
-// with several addresses should have one default), flow label 0, fwmark, and buffers beyond net.core.rmem_max.
-//
-// A datagram Node cannot send at once it queues by reference and without bound. So each socket has one buffer of its own that is
-// copied to, and while something is queued the next datagrams are dropped, as a full socket buffer does.
+// The tunnel's UDP sockets by node:dgram, for the route without FFI: one system call per datagram. Missing against udp.ts: GSO, GRO,
+// ECN, DSCP, sticky source, flow label, fwmark, large buffers. Node queues an unsent datagram by reference and without bound, so each
+// socket has one buffer of its own, and while something is queued the next datagrams are dropped.
 
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import type { Arena } from '../../util/arena.ts';
@@ -17,7 +13,7 @@ const capacity = 65536;
 const headroom = 64;
 const socketBuffer = 7 << 20;
 
-/** Where a received datagram is put, and who sent it; the shape of ReceiveSlot. */
+/** Where a received datagram is put, and its sender; the shape of ReceiveSlot. */
 export class DatagramSlot {
   readonly at: number;
   readonly from: EndpointLike;
@@ -58,7 +54,7 @@ export class DgramUdp {
   readonly #senders: RemoteInfo[] = [];
   #next = 0;
   #isClosed = false;
-  // The last destination as bytes and as the text that Node wants.
+  // The last destination as bytes and as the text that Node takes.
   readonly #to = new Uint8Array(16);
   #toScope = -1;
   #toText = '';

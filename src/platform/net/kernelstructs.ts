@@ -1,5 +1,5 @@
-// Where the fields of the kernel's structures are, by word size: LP64 and ILP32, little-endian, glibc and musl alike
-// (musl's padded int fields coincide with size_t on little-endian). Offsets only; whoever fills them is elsewhere.
+// Where the fields of the kernel's structures are, by word size: LP64 and ILP32, little-endian, glibc and musl alike (musl's padded int
+// fields coincide with size_t on little-endian). Offsets only.
 
 export type Layout = {
   readonly pointer: 4 | 8;

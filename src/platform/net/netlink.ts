@@ -212,7 +212,7 @@ export class Netlink {
 
   /**
    * A descriptor that becomes readable when any route or local address changes: remembered local sources may then be
-   * wrong (conformance E2), and clearing them costs nothing, as the next packet of each peer sets its own again.
+   * wrong (E2), and clearing them costs nothing, as the next packet of each peer sets its own again.
    */
   watchRoutes(): number {
     const groups = RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
@@ -306,7 +306,7 @@ export class Netlink {
   }
 }
 
-/** A socket subscribed to notifications. What they say is not read: whoever wakes looks at the present state. */
+/** A socket subscribed to notifications. Their content is not read: the reader looks at the present state. */
 class Watch {
   readonly fd: number;
   readonly #libc: Libc;

@@ -1,7 +1,6 @@
-// UDP sockets of the tunnel: one per address family on the same port. Receives whole GRO batches and sends whole GSO
-// batches; keeps the local address a peer reached us on (sticky source, conformance E2); carries ECN both ways (D10).
-// Every offload has a run-time fall-back that resends the same batch (the kernels' traps: fast-path §7).
-// Knows no WireGuard: EndpointLike has the shape of its Endpoint.
+// UDP sockets of the tunnel, one per address family on one port: whole GRO and GSO batches, the local address a peer reached us on
+// (E2), ECN both ways (D10). Every offload has a fall-back at run time that sends the same batch again. Knows no WireGuard:
+// EndpointLike has the shape of its Endpoint.
 
 import { PlainError } from '../../util/errors.ts';
 import type { Word } from '../ffi/ffi.ts';
@@ -96,10 +95,9 @@ export class Udp {
   }
 
   /**
-   * Sends `bytes` bytes at `at` to `to`: as one datagram when `segment` is 0 or not below `bytes`, else as datagrams of
-   * `segment` bytes each (the last may be shorter). `tos` is the whole TOS or traffic class byte. Bytes sent, or -errno
-   * when nothing was. Clears `to`'s local source when the kernel refuses it. At most `maxSegments` segments and 65507
-   * bytes.
+   * Sends `bytes` bytes at `at` to `to`: one datagram when `segment` is 0 or not below `bytes`, else datagrams of `segment` bytes
+   * (the last may be shorter), at most `maxSegments` and 65507 bytes. `tos` is the whole TOS or traffic class byte. Bytes sent, or
+   * -errno when nothing was. Clears `to`'s local source when the kernel refuses it.
    */
   send(at: number, bytes: number, segment: number, to: EndpointLike, tos: number): number {
     const many = segment > 0 && segment < bytes;
@@ -181,7 +179,7 @@ export function openUdp(libc: Libc, options: UdpOptions): Udp {
 }
 
 /**
- * Both families on one port (conformance E3): v6 is absent where the host has none, and a chosen port is tried again
+ * Both families on one port (E3): v6 is absent where the host has none, and a chosen port is tried again
  * when the other family holds it. Throws when not even one socket can be had.
  */
 export function openUdpPair(
