@@ -1,8 +1,6 @@
-// Log lines of every role, to stderr: one per event, text or JSON, for whoever collects them. systemd and procd stamp lines
-// themselves, so the time is left out there, and under systemd `<N>` carries the priority. Bounded in every direction: long
-// lines are cut, floods are summed up, a full pipe loses lines but stops nobody. Never the place for a key: fields take no
-// bytes, a field whose name says secret is hidden whatever it holds, and what looks like one of our tokens, grants, sealed
-// keys or any long opaque run is cut. That is the second line of defence; the first is that nobody passes them.
+// Log lines of every role on stderr, one per event, text or JSON. systemd and procd add the time themselves; under systemd `<N>`
+// carries the priority. Bounded: long lines are cut, floods summed up, a full pipe loses lines. Secrets are hidden by field name and by
+// form, as a second defence: callers pass none.
 
 import { writeSync } from 'node:fs';
 import { usageError } from '../util/errors.ts';
@@ -118,7 +116,7 @@ function oneLine(text: string): string {
     .replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ');
 }
 
-/** JSON that would be too long is replaced by its message alone, as half an object helps nobody. */
+/** JSON that would be too long is replaced by its message alone, as half an object cannot be parsed. */
 function cut(text: string, instead?: string): string {
   if (text.length <= lineCharacters) return text;
   if (instead !== undefined)

@@ -1,7 +1,6 @@
-// Settings of the servers: flag > environment > file > default, read in one place and named in every error. A setting `foo-bar`
-// is `--foo-bar` on the command line, `SALLYPORT_FOO_BAR` in the environment and `fooBar` in the file. Secrets are never
-// arguments: they come from files, from the environment, or from $CREDENTIALS_DIRECTORY (secrets.ts).
-// Knows no file format: the parsed file is an argument.
+// Settings of the servers: flag > environment > file > default, named in every error. A setting `foo-bar` is `--foo-bar`,
+// `SALLYPORT_FOO_BAR`, and `fooBar` in the file. Secrets are never arguments (secrets.ts). Knows no file format: the parsed file is an
+// argument.
 
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -52,7 +51,7 @@ export function listenAddress(name: string, text: string): { host: string; port:
   return { host: parts[1] ?? parts[2]!, port: Number(parts[3]) };
 }
 
-/** Nobody but this machine can listen in. `host` may be a URL's, which has brackets around IPv6. */
+/** Traffic that does not leave this machine. `host` may be a URL's, which has brackets around IPv6. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || host === '[::1]' || /^127\.[0-9.]+$/.test(host);
 }
@@ -67,7 +66,7 @@ export function tlsFiles(
   if (cert === undefined || key === undefined)
     throw usageError('half-tls', `${name}-cert and ${name}-key belong together: give both`);
   const tls = { cert: textFile(`${name}-cert`, cert), key: textFile(`${name}-key`, key) };
-  // OpenSSL would say "no start line", and of which of the two is anybody's guess.
+  // OpenSSL would say "no start line" without naming the file.
   const certificate = attempt(
     `${name}-cert: ${cert}: expected a certificate in PEM`,
     () => new X509Certificate(tls.cert),

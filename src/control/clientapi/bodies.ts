@@ -64,7 +64,7 @@ export interface EnrolledLocation {
   readonly methods: readonly string[];
   /** X25519 public key of Core for device proofs at this location, base64. */
   readonly proofKey: string;
-  /** Core wants the hybrid KEM here (the default), or accepts plain X25519 too. */
+  /** Core requires the hybrid KEM here (the default), or accepts plain X25519 too. */
   readonly kem: 'xwing' | 'x25519-allowed';
   readonly config: TunnelConfig;
 }
@@ -120,7 +120,7 @@ export type StartRequest = {
   proof: string;
 };
 
-/** What Core wants next: any one of these methods. */
+/** The next step: any one of these methods. */
 export interface LoginStep {
   readonly methods: readonly string[];
   /** 1 of 2, 2 of 2. */

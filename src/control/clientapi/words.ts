@@ -1,5 +1,5 @@
-// What messages are made of, whoever speaks: places, tokens, reasons, errors. JSON; keys, nonces and MACs are base64; absolute
-// times are unix milliseconds by Core's clock.
+// What all messages are made of: paths, tokens, reasons, errors. JSON; keys, nonces and MACs are base64; absolute times are unix
+// milliseconds by Core's clock.
 
 import { endReasons } from './reasons.ts';
 import type { EndReason } from './reasons.ts';

@@ -19,7 +19,7 @@ export function enrolSecret(token: string): EnrolSecret {
   return { ticket: toBase64(bytes.subarray(0, 32)), key: bytes.slice(32) };
 }
 
-/** The client's MAC: whoever holds the token wants this key to be registered under this name. */
+/** The client's MAC: the holder of the token asks to register this key under this name. */
 export function requestProof(key: Uint8Array, request: Omit<EnrolRequest, 'proof'>): string {
   return mac(key, ['request', request.ticket, request.devicePublicKey, request.name]);
 }

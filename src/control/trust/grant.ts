@@ -1,7 +1,6 @@
-// The grant: Core's signed statement that a device may be a peer until a time, with its PSK sealed to one agent.
-// `sp1.<base64url(payload)>.<base64url(signature)>`, Ed25519 over "sallyport grant v1\0" and the payload bytes as received:
-// no canonical form is needed, one algorithm and one version exist. Pure: keys, clock and what the agent holds are arguments.
-// A refusal is a code for a counter, never a throw, and nothing may change before `verifyGrant` said ok.
+// The grant: Core's signed statement that a device may be a peer until a time, with its PSK sealed to one agent; `sp1.PAYLOAD.SIGNATURE`,
+// Ed25519 over the payload bytes as received (docs/protocol.md). Pure: keys, clock and what the agent holds are arguments. A refusal is
+// a code, never a throw; nothing may change before `verifyGrant` said ok.
 
 import { utf8 } from '../../util/bytes.ts';
 import { contains, type IpPrefix, parsePrefixOrAddress } from '../../util/inet.ts';

@@ -1,8 +1,6 @@
-// Device proof: whoever starts or ends a session shows that they hold the device's WireGuard private key. It is a MAC under
-// the X25519 secret of the device key and the location's proof key, over the request. The location's proof key belongs to
-// Core and is not the gateway's WireGuard key, which never leaves the agent. Nothing here says *who* a proof is from:
-// Core looks the device up and recomputes. The same key shows the device that a granted login is Core's: what it was told at
-// enrolment decides which gateway it talks to, not the Proxy in between.
+// Device proof: the sender holds the device's WireGuard private key. A MAC over the request under the X25519 secret of the device key
+// and the location's proof key, which is Core's alone. The same key authenticates a granted login, so that the Proxy in between cannot
+// choose the gateway. docs/protocol.md.
 
 import { createHmac, hkdfSync } from 'node:crypto';
 import { equalBytes, fromBase64, toBase64, wipe } from '../../util/bytes.ts';

@@ -11,7 +11,7 @@ import type { Shape } from '../validate.ts';
 
 export type KemName = 'xwing' | 'x25519';
 
-/** Whom a text is sealed to. It goes into HPKE's `info`, so a text for the agent never opens as one for the client. */
+/** The reader a text is sealed to. It goes into HPKE's `info`, so a text for the agent never opens as one for the client. */
 export type SealPurpose = 'agent' | 'client';
 
 /** What the sealed key belongs to. It is authenticated (`aad`), not sent: both sides know it from elsewhere. */

@@ -1,7 +1,6 @@
-// A channel: one WebSocket of JSON text frames between two roles, with the rules both ends keep. Frames are at most 64 KiB,
-// unknown types are counted and ignored, a malformed frame closes the channel with a code, silence ends it, and a slow reader
-// is cut off instead of being buffered for ever. Who opened the WebSocket is no matter: `Wire` is all that is asked of it. A
-// frame is never logged.
+// A channel: one WebSocket of JSON text frames, with the rules both ends keep. Frames are at most 64 KiB; unknown types are counted and
+// ignored; a malformed frame closes the channel with a code; silence ends it; a slow reader is cut off. Knows of the WebSocket only
+// `Wire`. A frame is never logged.
 
 import { frameMaxBytes } from './frame.ts';
 import type { FrameReader } from './frame.ts';
@@ -28,7 +27,7 @@ const sendBufferMaxBytes = 8 * 1024 * 1024;
 /** A peer that does not finish the closing handshake within this time is cut. */
 export const closeWithinMs = 2000;
 
-/** States of a WebSocket, by the numbers everybody uses. */
+/** States of a WebSocket, by their usual numbers. */
 export const WireState = { open: 1, closing: 2, closed: 3 } as const;
 
 /** What a channel needs of a WebSocket of ws, dialled or accepted. */

@@ -26,8 +26,8 @@ export function webServer(
 }
 
 /**
- * On SIGHUP a renewed certificate is read, for connections to come; a bad one leaves the old in place. Certificates live for three
- * months, and who renews them sends this signal, which would end us otherwise.
+ * On SIGHUP a renewed certificate is read, for connections to come; a bad one leaves the old in place. Programs that renew
+ * certificates send this signal, whose default would end the process.
  */
 export function renewOnHangup(log: Log, read: () => TlsFiles | undefined, ...servers: Server[]): void {
   process.on('SIGHUP', () => {
@@ -65,7 +65,7 @@ export async function listenPrivately(server: Listener, path: string): Promise<v
   chmodSync(path, 0o600);
 }
 
-/** Lets nobody in and nobody finish: connections are cut. */
+/** Stops listening and cuts all connections. */
 export function closeNow(server: Server): Promise<void> {
   const closed = new Promise<void>(resolve => server.close(() => resolve()));
   server.closeAllConnections();
