@@ -68,7 +68,7 @@ async function serve(args: string[]): Promise<number> {
     throw new PlainError('cannot-listen', `cannot listen: ${errorText(cause)}`, 1, cause);
   });
   front.renewOnHangup(readTls);
-  const stopped = untilStopped(); // before anybody hears that we are ready
+  const stopped = untilStopped(); // before the log says that we are ready
   log.info('proxy ready', { public: at.public.port, core: at.core.port, tls: tls !== undefined });
   await stopped;
   await front.close();

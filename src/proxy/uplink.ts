@@ -1,5 +1,5 @@
-// The Proxy's end of the relay channel: Core connects here, and what clients ask is numbered and handed over. Bodies pass
-// through unread. Whoever waits longer than the limit, or waits when Core goes away, gets an error.
+// The Proxy's end of the relay channel: Core connects here, and requests of clients are numbered and handed over. Bodies pass
+// through unread. A request that waits longer than the limit, or waits when Core goes away, is answered with an error.
 
 import type { Channel } from '../control/wire/channel.ts';
 import { CloseCode, pingEveryMs } from '../control/wire/channel.ts';
