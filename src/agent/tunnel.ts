@@ -1,4 +1,4 @@
-// `sallyport tunnel IFNAME`: a plain userspace WireGuard device that is called like `wireguard-go IFNAME` (conformance U11),
+// `sallyport tunnel IFNAME`: a plain userspace WireGuard device that is called like `wireguard-go IFNAME` (U11),
 // so `wg`, `wg-quick` and existing scripts work. It goes to the background once its UAPI socket is ready; it ends on TERM or
 // INT, when the socket file is removed, or when the TUN disappears. The client uses `openTunnel` as a library.
 

@@ -1,4 +1,4 @@
-// Bad input, from outside (contract, "Bad input"): wrong arguments, configurations and tokens end with status 2 and one line on
+// Bad input, from outside: wrong arguments, configurations and tokens end with status 2 and one line on
 // standard error that names the thing; wrong requests get 4xx with {"error": {"code", "message"}}; and a server that was fed
 // with rubbish still serves.
 

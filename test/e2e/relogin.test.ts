@@ -1,5 +1,5 @@
 // A new login of a device that is logged in: nothing on the way is lost, because the new session is made before the old one
-// is broken (sessions, section 6).
+// is broken.
 
 import t from 'tap';
 import { address } from '../../scripts/lib/stage.ts';

@@ -19,7 +19,7 @@ async function rulesHit(code: string, filePath: string): Promise<string[]> {
   return result!.messages.map(message => message.ruleId ?? `fatal: ${message.message}`);
 }
 
-// Columns of architecture §4: which folders each may import besides itself and util.
+// Which folders each may import besides itself and util.
 const allowedFolders: Record<string, string[]> = {
   util: [],
   wireguard: [],

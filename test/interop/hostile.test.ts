@@ -1,4 +1,4 @@
-// Hostile input through real sockets: datagrams larger than any WireGuard message (conformance W8) and peers with low-order
+// Hostile input through real sockets: datagrams larger than any WireGuard message (W8) and peers with low-order
 // public keys (H8). A live session next to them must not notice.
 
 import t from 'tap';

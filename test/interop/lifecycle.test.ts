@@ -1,4 +1,4 @@
-// The life of a tunnel process as scripts see it (conformance L1-L6, U11): into the background when the socket is ready, gone
+// The life of a tunnel process as scripts see it (L1-L6, U11): into the background when the socket is ready, gone
 // when its TUN or its socket goes, up and down, and `wg-quick` with us as its userspace implementation.
 
 import t from 'tap';

@@ -1,5 +1,5 @@
 // The smallest proof of interoperability: a ping through a tunnel to Debian's wireguard-go, we starting the handshake and
-// they, with and without pre-shared key, IPv4 and IPv6 outside, both inside (conformance S, K, I sections end to end).
+// they, with and without pre-shared key, IPv4 and IPv6 outside, both inside.
 
 import t from 'tap';
 import { Lab, whyNoLab } from '../fixtures/lab/netns.ts';

@@ -1,4 +1,4 @@
-// Roaming (whitepaper §2.1, conformance E1): the endpoint follows the last authenticated packet, across addresses, ports and
+// Roaming (whitepaper §2.1, E1): the endpoint follows the last authenticated packet, across addresses, ports and
 // families, whichever side moves, without a new handshake; and the answers leave from the address that was spoken to (E2).
 
 import t from 'tap';

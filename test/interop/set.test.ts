@@ -1,4 +1,4 @@
-// `wg set` of every field of a live peer costs no packet and no session (conformance U10): the failure that makes session
+// `wg set` of every field of a live peer costs no packet and no session (U10): the failure that makes session
 // software on top of other implementations drop people at every refresh.
 
 import t from 'tap';

@@ -1,5 +1,5 @@
 // The `wg` tool sees no difference: the same commands to us and to wireguard-go, and `dump`, `showconf`, `syncconf` and the
-// raw UAPI answers compared byte for byte (conformance U1-U9). wireguard-go lists peers in no order, so peers are sorted.
+// raw UAPI answers compared byte for byte (U1-U9). wireguard-go lists peers in no order, so peers are sorted.
 
 import t from 'tap';
 import { connect as connectSocket } from 'node:net';

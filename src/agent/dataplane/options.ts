@@ -8,7 +8,7 @@ import type { Dataplane } from './commands.ts';
 
 export interface DataplaneOptions {
   readonly ifname: string;
-  /** Inner MTU; 1420 unless told otherwise (conformance D14). */
+  /** Inner MTU; 1420 unless told otherwise (D14). */
   readonly mtu?: number;
   /** Path of the TUN control node, `/dev/net/tun` unless told otherwise. */
   readonly tunDevice?: string;

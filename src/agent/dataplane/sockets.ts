@@ -1,4 +1,4 @@
-// Sockets: the two UDP sockets of the device, opened when it comes up and rebound when the port changes (conformance E3,
+// Sockets: the two UDP sockets of the device, opened when it comes up and rebound when the port changes (E3,
 // E4). Sessions survive a rebind; a failed one leaves the device without sockets and says EADDRINUSE, as wireguard-go does.
 
 import { PlainError } from '../../util/errors.ts';

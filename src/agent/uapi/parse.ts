@@ -1,4 +1,4 @@
-// The text of WireGuard's cross-platform configuration protocol (conformance U2–U5), as wireguard-go reads and writes it:
+// The text of WireGuard's cross-platform configuration protocol (U2–U5), as wireguard-go reads and writes it:
 // device/uapi.go is the reference, down to which error number answers which mistake. Pure: lines in, changes out.
 //
 // A set is not a transaction: lines before a bad one stay in force (U5). So the parser hands out what it has understood so

@@ -1,4 +1,4 @@
-// The UAPI socket (conformance U1–U5, L5, L6): what `wg` and `wg-quick` talk to. One unix stream socket per interface under
+// The UAPI socket (U1–U5, L5, L6): what `wg` and `wg-quick` talk to. One unix stream socket per interface under
 // /var/run/wireguard, readable by its owner only; removing the file stops the daemon, as with wireguard-go.
 // Text is `parse.ts`; this file is sockets, order and limits. It never logs a line it read: lines carry keys.
 

@@ -1,4 +1,4 @@
-// Datagrams: the device's two sockets on the route without FFI; what sockets.ts is on the others (conformance E3, E4).
+// Datagrams: the device's two sockets on the route without FFI; what sockets.ts is on the others (E3, E4).
 
 import { openDgram, type DgramUdp } from '../../../platform/net/dgram.ts';
 import type { Arena } from '../../../util/arena.ts';
