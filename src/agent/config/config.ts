@@ -1,6 +1,6 @@
-// The agent's configuration: flag > environment > file > UCI > default (contract). Every bad value is one line that says where
-// it stands, what it is, what was expected and what to write; all of them are told at once. Secrets take no flags.
-// The schema is schema.ts; this file only knows sources.
+// The agent's configuration: flag > environment > file > UCI > default. Every bad value is one line with its place, the value, what was
+// expected and an example; all of them are reported at once. Secrets take no flags. The options are in schema.ts; this file knows only
+// sources.
 
 import { hostname } from 'node:os';
 import { readFileSync } from 'node:fs';
@@ -35,7 +35,7 @@ export const defaultFile = '/etc/sallyport/agent.toml';
 
 type Settings = { -readonly [N in OptionName]: AgentSettings[N] };
 
-/** One place values come from; `at` tells people where a value stands. */
+/** One place values come from; `at` names where a value stands, for messages. */
 interface Source {
   readonly has: (name: OptionName) => boolean;
   readonly parse: (name: OptionName, form: Form<unknown>) => ReturnType<Form<unknown>['text']>;

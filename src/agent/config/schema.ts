@@ -103,7 +103,7 @@ export const agentOptions: { readonly [N in OptionName]: Option<AgentSettings[N]
   name: {
     form: text('a name of 1 to 100 printable characters', /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]{0,100}$/u),
     fallback: '',
-    about: "how Core's console calls this gateway; the host name unless told otherwise",
+    about: 'name of this gateway at Core; the host name when not set',
     example: 'gate-1',
     fixed: true,
   },
@@ -182,7 +182,7 @@ export const agentOptions: { readonly [N in OptionName]: Option<AgentSettings[N]
   min_stale: {
     form: duration(1000, 24 * hourMs),
     fallback: 180_000,
-    about: 'shortest stale time accepted; below 180 s WireGuard itself logs people out',
+    about: 'shortest stale time accepted; below 180 s living devices are logged out between two handshakes',
     example: '"180s"',
   },
   ranges: {
@@ -214,7 +214,7 @@ export const agentOptions: { readonly [N in OptionName]: Option<AgentSettings[N]
   log_level: {
     form: choice(...logLevels, 'silent'),
     fallback: 'info',
-    about: 'what is worth a line',
+    about: 'least severe level that is logged',
     example: '"info"',
   },
   log_format: {
@@ -234,7 +234,7 @@ export const agentOptions: { readonly [N in OptionName]: Option<AgentSettings[N]
   ubus: {
     form: text('auto, off or the name of an object', /^[a-z][a-z0-9_.-]{0,63}$/),
     fallback: 'auto',
-    about: "our name on OpenWrt's message bus, where there is one; auto is sallyport",
+    about: "object name on OpenWrt's message bus, where there is one; auto is sallyport",
     example: '"auto"',
     fixed: true,
   },
@@ -269,8 +269,7 @@ export const agentOptions: { readonly [N in OptionName]: Option<AgentSettings[N]
   threads: {
     form: integer(1, 2),
     fallback: 1,
-    about:
-      'threads for packets; 2 lends whole batches to a second one, for gateways with processors to spare',
+    about: 'threads for packets; 2 adds a cipher thread, for gateways with idle processors',
     example: '1',
     fixed: true,
   },
@@ -278,7 +277,7 @@ export const agentOptions: { readonly [N in OptionName]: Option<AgentSettings[N]
 
 export const optionNames: readonly OptionName[] = Object.keys(agentOptions) as OptionName[];
 
-/** The option somebody probably meant. */
+/** The option that was probably meant. */
 export function closestOption(name: string): OptionName | null {
   const plain = (word: string): string => word.toLowerCase().replace(/[-_]/g, '');
   let best: OptionName | null = null;
