@@ -1,7 +1,6 @@
-// Admission: the gateway's own judgement on every grant, before any state changes: size, form, signature, audience, version,
-// time window, epoch, local policy, seal (sessions design §3), then the data plane. Also revocation, renewal, the ends the
-// data plane reports, and resuming unexpired grants after a restart. It hears Core through corechannel.ts and trusts only what is
-// signed with a pinned key. Everything here runs one at a time, in the order Core said it.
+// Admission: judges every grant before any state changes (size, form, signature, audience, version, time, epoch, local policy, seal),
+// then installs it. Also revocation, renewal, ends, and resuming sessions after a restart. Trusts only what a pinned key signed. Runs
+// one step at a time, in the order of Core's frames.
 
 import {
   type Grant,

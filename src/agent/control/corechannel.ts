@@ -1,6 +1,6 @@
-// The agent's end of the channel to Core (sessions design §5): proves who it is, makes Core prove itself, takes the snapshot
-// and the deltas after it, acknowledges each grant and revoke, reports ends until they are noted, and sends counters. It
-// judges nothing (admission.ts does) and a lost channel changes nothing: sessions go on to their own deadlines.
+// The agent's end of the channel to Core (docs/protocol.md): proves both sides, takes the snapshot and the deltas after it,
+// acknowledges, reports ends until they are noted, sends counters. Judges nothing (admission.ts does). A lost channel changes nothing:
+// sessions go on to their own deadlines.
 
 import { randomBytes } from 'node:crypto';
 import { type Channel, CloseCode } from '../../control/wire/channel.ts';

@@ -1,6 +1,6 @@
 // Core's wall clock as this machine knows it: an offset to the clock that counts suspend, learnt from Core, or taken from the
 // system clock while that looks sane. A router that boots with a wrong date must refuse new grants and say so; a step of
-// the wall clock later on changes nothing, because the offset does not follow it (sessions design §2). Pure.
+// the wall clock later on changes nothing, because the offset does not follow it Pure.
 
 export type ClockSource = 'core' | 'system' | 'none';
 
@@ -19,7 +19,7 @@ export class CoreClock {
     this.#look();
   }
 
-  /** Unix milliseconds by Core's clock, or null while nobody knows. */
+  /** Unix milliseconds by Core's clock, or null while it is not known. */
   get wallMs(): number | null {
     if (this.source === 'none') this.#look();
     return this.source === 'none' ? null : Math.floor(this.#bootMs() + this.#offsetMs);

@@ -1,5 +1,5 @@
-// Who this gateway is: its three key pairs (WireGuard, Ed25519 for the channel, KEM for sealed PSKs), made here and never
-// leaving the state directory, and what Core said at enrolment, above all the keys of Core that are pinned from then on.
+// The gateway's identity: its three key pairs (WireGuard, Ed25519 for the channel, KEM for sealed PSKs), made here and never leaving the
+// state directory, and Core's answer at enrolment, above all the keys of Core that are pinned from then on.
 
 import { join } from 'node:path';
 import {
@@ -94,7 +94,7 @@ export async function saveEnrolment(
   return enrolment;
 }
 
-/** Core may change addresses or MTU later; who Core is stays as it was at enrolment. */
+/** Core may change addresses or MTU later; Core's keys stay as they were at enrolment. */
 export async function saveConfig(directory: string, config: AgentConfig, warn: Warn): Promise<void> {
   const path = join(directory, 'agent.json');
   const stored = readState(path, enrolmentShape, warn);

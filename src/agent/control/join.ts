@@ -1,5 +1,5 @@
-// Joining: one HTTPS request with a one-time token; the answer pins Core's keys (sessions design §5). The token is sent to Core
-// and to nobody else: no redirects, no log line, and errors do not repeat it.
+// Joining: one HTTPS request with a one-time token; the answer pins Core's keys (docs/protocol.md). The token goes to Core only: no
+// redirects, no log line, and errors do not repeat it.
 
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
