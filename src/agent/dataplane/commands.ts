@@ -1,7 +1,5 @@
-// The words between the agent's main thread (control) and its data-plane worker (packets). Everything here is plain data
-// that structured clone copies: no classes, no functions. Knows nothing of Core's channel; `corechannel.ts` translates.
-//
-// Secrets (private keys, PSKs) cross this border in memory only and must be wiped by whoever is done with them.
+// Messages between the agent's main thread (control) and its data-plane worker (packets): plain data that structured clone copies.
+// Knows nothing of Core's channel; corechannel.ts translates. Secrets in them stay in memory, and the receiver wipes them after use.
 
 import type { EndReason } from '../../control/clientapi/reasons.ts';
 
@@ -203,7 +201,7 @@ export interface Link {
   onEvent(listener: (event: WorkerEvent) => void): () => void;
 }
 
-/** A running data plane, for those who start one. */
+/** A running data plane, for the code that starts one. */
 export interface Dataplane extends Link {
   readonly ready: { readonly ifname: string };
   /** Resolves when it is gone, with its exit code. */

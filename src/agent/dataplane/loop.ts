@@ -1,6 +1,6 @@
 // Loop: the packet path, run to completion. One turn is a wait, then whole batches: TUN to network, network to TUN, then
 // deadlines and commands. Nothing here allocates per packet, waits for a batch to fill, or spins when idle: the wait ends
-// with input, a command, or the next deadline (fast-path §6, §8.2).
+// with input, a command, or the next deadline.
 
 import { outerEcn, innerEcn } from '../../datapath/ecn.ts';
 import { ipLength, vnetBytes } from '../../datapath/inet.ts';
@@ -197,8 +197,8 @@ export class Loop {
       }
     } else this.#counters.sendErrors += batch.count;
     batch.reset();
-    // Told even when nothing left, or persistent keepalives would stop; without a successful send the timers must not
-    // believe that the peer heard us (D7).
+    // Called even when nothing left, or persistent keepalives would stop; but only a successful send counts as heard by the
+    // peer (D7).
     this.#device.sentData(now, peer, keypair, sentPackets, sentBytes, sentPackets > 0, this.#out);
   }
 

@@ -1,5 +1,5 @@
-// What a data plane is started with, and what it says when it is ready. Types only: the worker, the plane without FFI, and
-// those who start either of them meet here.
+// What a data plane is started with, and what it reports when it is ready. Types only, shared by the worker, the data plane without FFI,
+// and the code that starts either of them.
 
 import type { MessagePort } from 'node:worker_threads';
 import type { FfiName } from '../../platform/ffi/ffi.ts';
@@ -23,7 +23,7 @@ export interface DataplaneOptions {
   readonly crypto?: string;
   /** 2 adds a thread for the ciphers; 1 unless told otherwise. */
   readonly threads?: number;
-  /** Set the link up at start instead of following whoever does it (`ip link set up`, wg-quick). */
+  /** Set the link up at start instead of following the program that does it (`ip link set up`, wg-quick). */
   readonly linkUp?: boolean;
   readonly maxPeers?: number;
 }

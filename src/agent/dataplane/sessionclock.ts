@@ -1,10 +1,6 @@
-// Sessions: the three clocks of a login and every other way it ends (sessions design §2). PURE: `now` is an argument
-// (milliseconds of a clock that counts suspend), nothing is performed; the data-plane worker owns one `Sessions` and
-// turns each end into a revoke.
-//
-// The packet path never comes here. A session reads `lastHandshakeAt` and `lastDataReceivedAt` of its peer only when its
-// one deadline falls due: if the peer moved on in the meantime, the deadline moves with it. So a deadline may be early
-// (a wake-up for nothing), never late, and the stale rule is exact: it fires at lastHandshakeAt + staleAfter, not before.
+// Sessions: the three clocks of a login and every other way it ends. PURE: `now` is milliseconds of a clock that counts suspend; the
+// worker turns each end into a revoke. A session reads its peer's times only when its one deadline is due, and moves the deadline if the
+// peer was active: a deadline may be early, never late, and `stale` fires exactly at lastHandshakeAt + staleAfter.
 
 import type { EndReason } from '../../control/clientapi/reasons.ts';
 import { Deadlines } from '../../util/deadlines.ts';
@@ -70,7 +66,7 @@ export class Session {
     return at === 0 ? Infinity : after(at, this.staleAfterMs);
   }
 
-  /** Idleness counts from the first handshake until data comes, so that a login nobody uses ends as well. */
+  /** Idleness counts from the first handshake until data comes, so that an unused login ends as well. */
   get idleAt(): number {
     if (this.idleAfterMs === 0 || this.handshakeAt === 0) return Infinity;
     const first = this.claimedAt === 0 ? this.handshakeAt : this.claimedAt;

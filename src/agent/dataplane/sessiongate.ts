@@ -234,7 +234,7 @@ export class SessionGate {
     }
   }
 
-  /** Who owns exactly this inner prefix, or the address that it starts with. */
+  /** The peer that owns exactly this inner prefix, or the address that it starts with. */
   #owner(ip: AllowedIpMsg): Peer | null {
     const { routes } = this.#parts.device;
     return ip.family === 4 ? routes.find4(ip.address, 0) : routes.find6(ip.address, 0);

@@ -42,13 +42,13 @@ const defaultMtu = 1420;
 /** The longest wait; then there is nothing to do, and the next one begins. */
 const longestMs = 3_600_000;
 /**
- * The warm-up keeps out of the way so long after the start, a command, a packet or news of the link. What comes then wants
- * an answer at once: a peer's handshake that finds the port not yet open is not sent again for five seconds.
+ * The warm-up keeps out of the way so long after the start, a command, a packet or news of the link. What comes then must be
+ * answered at once: a peer's handshake that finds the port not yet open is not sent again for five seconds.
  */
 const breakMs = 100;
 /**
- * After a silence this long a packet is taken to be alone: it is read, and what there is to do for it is done, before anybody
- * asks for a second one. If there is one, the next wait ends at once.
+ * After a silence this long a packet is taken to be alone: it is read and handled before a second read is tried. If there is
+ * one, the next wait ends at once.
  */
 const loneMs = 0.3;
 
@@ -182,7 +182,7 @@ export class Dataplane {
     return new Dataplane(seed, libc, memory, cipherThread);
   }
 
-  /** Until told to stop, or until somebody deletes the interface. */
+  /** Until told to stop, or until the interface is deleted. */
   run(): void {
     const warmup = this.#warmup;
     this.#now = this.#clock.bootMs();

@@ -6,7 +6,7 @@ import type { Sockets } from '../ports.ts';
 
 const EADDRINUSE = 98;
 const EPERM = 1;
-/** While the kernel chooses the port, IPv6 may have given it to somebody else. */
+/** While the kernel chooses the port, IPv6 may have given it to another socket. */
 const portAttempts = 100;
 
 export interface DatagramsParts {

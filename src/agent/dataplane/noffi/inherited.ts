@@ -1,15 +1,6 @@
-// Inherited: the data plane where there is no FFI, on a TUN descriptor that a launcher passed on. The same device, gate, loop and
-// sessions as in worker.ts; only what waits and what moves bytes is Node's own: fs for the TUN, dgram for UDP, timers for
-// deadlines, /proc for the clock, /sys for the link.
-//
-// It runs on the main thread. The kernel's signal that a packet is there reaches no other; nothing in it blocks, so the loop
-// of the control plane can be its loop; and a thread of its own would cost a second isolate (5 to 10 MB) on the routers this
-// is for. The price: while the control plane computes, packets wait. Not the three-minute rule: every turn ends what is
-// due BEFORE it moves a packet, so however late a turn is, nobody passes after his time.
-//
-// The link, its MTU, addresses and routes are set by whoever made the interface; up, down and MTU are followed by looking at
-// /sys, which is why an idle gateway wakes up once a second here. That a machine was cloned only netlink tells (vmgenid.ts): the
-// routers this is for are not.
+// The data plane without FFI, on a TUN descriptor that a launcher passed on: the same device, gate, loop and sessions as in worker.ts,
+// over node:fs, node:dgram, /proc and /sys, on the main thread. Due sessions end before packets move, however late a turn is. The
+// launcher sets addresses, MTU and routes. docs/decisions/0006-tun-from-a-launcher.md.
 
 import { Arena } from '../../../util/arena.ts';
 import { PlainError } from '../../../util/errors.ts';
@@ -243,7 +234,7 @@ export class InheritedPlane implements Dataplane {
     this.#post({ ev: 'log', level, message });
   }
 
-  /** Later, as from a worker: whoever hears of it may ask something of the gate, which is in the middle of something. */
+  /** Later, as from a worker: the listener may send a command to the gate, which is in the middle of one. */
   #post(event: WorkerEvent): void {
     setImmediate(() => {
       for (const listener of this.#listeners) listener(event);
@@ -285,7 +276,7 @@ export async function startInherited(options: DataplaneOptions): Promise<Inherit
   });
 }
 
-/** The agent's host on this route: nobody configures interfaces, and systemd's datagrams cannot be sent. */
+/** The agent's host on this route: no interface is configured, and systemd's datagrams cannot be sent. */
 export function inheritedHost(start: StartDataplane): Host {
   const clock = new Uptime();
   return { start, kernel: null, bootMs: () => clock.bootMs(), wallMs: () => clock.wallMs() };

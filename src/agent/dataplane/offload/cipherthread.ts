@@ -25,7 +25,7 @@ export class CipherThread {
     this.#worker = worker;
   }
 
-  /** The data plane's ciphers, in a form that can be lent. */
+  /** The data plane's ciphers, in a form that batches can be handed over with. */
   lending(crypto: CryptoProvider): CryptoProvider {
     return lending(crypto, () => this.#settle());
   }

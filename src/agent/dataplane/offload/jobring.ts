@@ -1,14 +1,11 @@
-// JobRing: a bounded ring in shared memory by which the data-plane worker lends whole batches to its cipher thread, to be
-// sealed or opened where they lie. A job has one state word that only compare-exchange moves from `ready`, so exactly one
-// thread works on it: the cipher thread, or the owner who takes back what the cipher thread has not begun. Which job is done first means
-// nothing; the owner commits them in the order it gave them out (`pipelinedloop.ts`), as the kernel and wireguard-go do.
-//
+// A bounded ring in shared memory by which the worker hands whole batches to the cipher thread. A job's state word leaves `ready` only
+// by compare-exchange, so exactly one thread works on it; the worker commits jobs in the order it handed them out (pipelinedloop.ts).
 // A key is in shared memory only between `publish` and the moment one side takes the job.
 
 import type { Arena } from '../../../util/arena.ts';
 import type { Aead } from '../../../wireguard/primitives/provider.ts';
 
-/** Packets of one job; what is more is nobody's but the owner's. */
+/** Most packets of one job; the worker does the rest itself. */
 export const jobPackets = 128;
 export const jobCount = 8;
 

@@ -31,7 +31,7 @@ export class LentAead implements Aead {
   }
 }
 
-/** The same provider with ciphers that can be lent; `settle` must not return while any of them is. */
+/** The same provider with ciphers that remember their key; `settle` must not return while a batch is out under one. */
 export function lending(crypto: CryptoProvider, settle: () => void): CryptoProvider {
   return {
     name: crypto.name,

@@ -1,9 +1,6 @@
-// The packet path with a cipher thread (`threads = 2`): while the cipher thread seals or opens one batch, this thread reads or
-// receives the next. Batches leave, and are judged, strictly in the order they came; only the cipher runs elsewhere. All
-// state stays here: counters are given out before a batch is lent, replay and source are judged after it is back.
-//
-// What nothing follows is not lent: a lone batch, or the last of a turn, is quicker done here. When `outbound` and `inbound`
-// return, nothing is out, so commands and deadlines never meet a borrowed key.
+// The packet path with a cipher thread (`threads = 2`): one batch is sealed or opened there while this thread reads the next. All state
+// stays here, and batches are judged and leave in the order they came. A lone batch, or the last of a turn, is done here. When
+// `outbound` and `inbound` return, no batch is out, so commands and deadlines never meet a key in use elsewhere.
 
 import type { SendBatch } from '../../../datapath/batch.ts';
 import type { Aead } from '../../../wireguard/primitives/provider.ts';
@@ -17,7 +14,7 @@ import type { Slot, Udp } from '../ports.ts';
 
 /** Fewer packets than this are not worth the way. */
 const worthwhile = 8;
-/** A batch is lent once it holds so many, that the two threads overlap early; a full TCP super-packet brings 45. */
+/** A batch is handed over once it holds so many, that the two threads overlap early; a full TCP super-packet brings 45. */
 const enough = 32;
 /** A cipher thread that keeps a batch so long is given up for good. */
 const patienceMs = 2000;
@@ -101,7 +98,7 @@ export class PipelinedLoop extends Loop {
     this.enough = enough;
   }
 
-  /** Comes back only when no batch is lent: a key is about to be destroyed. */
+  /** Returns only when no batch is out: a key is about to be destroyed. */
   settle(): void {
     for (let i = 0; i < this.#sends.out; i++) this.#complete(this.#sends, i);
     for (let i = 0; i < this.#receives.out; i++) this.#complete(this.#receives, i);
@@ -251,7 +248,7 @@ export class PipelinedLoop extends Loop {
     return isDone || (isLent && this.#parts.jobs.outcome(job) !== null);
   }
 
-  /** Sees to it that job `n` of those out is done: here, if nobody has begun it. False when it is spoilt. */
+  /** Sees to it that job `n` of those out is done: here, if it has not begun. False when it is spoilt. */
   #complete<L extends Lane>(line: Line<L>, n: number): boolean {
     const lane = line.at(n);
     if (this.#runHere(lane)) return true;

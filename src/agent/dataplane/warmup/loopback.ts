@@ -37,7 +37,7 @@ export class End {
   constructor(libc: Libc, udp: Udp, tun: Tun, parts: SharedParts, options: DeviceOptions) {
     this.udp = udp;
     this.tun = tun;
-    this.#poller = new Poller(libc); // idle; but V8 compiles for the class Sockets, and that wants one
+    this.#poller = new Poller(libc); // idle; but V8 compiles for the class Sockets, which takes one
     const sockets = new Sockets(libc, this.#poller, true);
     sockets.v4 = udp;
     const counters = new Counters();

@@ -1,6 +1,6 @@
-// Warmup: before somebody's packets wait for it, the data plane plays the packet path to itself, so that the code has been
-// compiled by then; else every ping of the first minute pays for it, some of them milliseconds. What has no memory between turns
-// (arena, ciphers, segmenter, coalescer, batch, slot) is the real thing, because the compiler ties its code to those very objects.
+// Warmup: the data plane plays packets through the packet path after the start, so that V8 has compiled it before it is needed. What
+// keeps no state between turns (arena, ciphers, segmenter, coalescer, batch, slot) is the real one, because compiled code is tied to
+// those objects. docs/decisions/0019-packet-path-is-warmed-up.md.
 
 import { setFlagsFromString } from 'node:v8';
 import { protocol, vnetBytes } from '../../../datapath/inet.ts';
