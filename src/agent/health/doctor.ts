@@ -1,6 +1,6 @@
-// `sallyport doctor [--json]`: what this machine gives us and what it withholds, one line each, with what to do about it. The
-// probes are platform/doctor.ts; here are those that need the agent's words: runtime, configuration, directories, the way to
-// Core. Exit status 1 when something stops the agent. It changes nothing and waits for nobody longer than a few seconds.
+// `sallyport doctor [--json]`: what this machine offers and what it lacks, one line each, with what to do about it. Here are the probes
+// of runtime, configuration, directories and the way to Core; those of the machine are platform/doctor.ts. Exit status 1 when something
+// stops the agent. Changes nothing, and waits for nothing longer than a few seconds.
 
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -73,7 +73,7 @@ export function probeRuntime(
   const detail = deno === undefined ? `Node ${node}` : `Deno ${deno}`;
   const [major] = (deno ?? node ?? '0').split('.');
   const isOld = Number(major) < (deno === undefined ? 20 : 2);
-  // It may run, and does on ARM's last 20.11; nobody tests it.
+  // It may run, and does on ARM's last 20.11; it is not tested.
   const isBelowFloor = deno === undefined && Number(major) === 20 && Number(node?.split('.')[1]) < 19;
   return {
     name: 'runtime',

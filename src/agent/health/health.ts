@@ -1,4 +1,4 @@
-// Health: how the gateway is, for those who ask: the health and readiness probes, metrics, `status`, the bus.
+// Health: how the gateway is, for the health and readiness probes, metrics, `status` and the bus.
 
 import { wipe } from '../../util/bytes.ts';
 import type { Admission } from '../control/admission.ts';

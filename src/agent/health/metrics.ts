@@ -1,5 +1,5 @@
-// Prometheus text (exposition format 0.0.4) of the gateway: WireGuard's numbers under the names dashboards know, ours beside
-// them (contract, Metrics). Endpoints and users are never labels: cardinality and privacy. Pure: a snapshot in, text out.
+// Prometheus text (exposition format 0.0.4) of the gateway: WireGuard's numbers under the names dashboards know, ours beside them.
+// Endpoints and users are never labels: cardinality and privacy. Pure: a snapshot in, text out.
 
 import { toBase64 } from '../../util/bytes.ts';
 import { endReasons } from '../../control/clientapi/reasons.ts';

@@ -1,6 +1,5 @@
-// sd_notify(3) without libsystemd: one datagram of `NAME=value` lines to the unix socket in $NOTIFY_SOCKET. Node has no unix
-// datagrams, so the socket is opened by FFI. A service manager that does not listen changes nothing: every failure is
-// silent but for the result, because a gateway must not stop for want of applause.
+// sd_notify(3) without libsystemd: one datagram of `NAME=value` lines to the unix socket in $NOTIFY_SOCKET, opened by FFI, since Node has
+// no unix datagrams. A failure is only a result: the gateway works without a service manager.
 
 import { utf8 } from '../../util/bytes.ts';
 import type { Libc } from '../../platform/libc.ts';
@@ -77,7 +76,7 @@ export interface NotifyOptions {
 export class Notify {
   readonly #path: string;
   readonly #options: NotifyOptions;
-  /** Ping this often; 0 when nobody watches. Half of what the manager allows. */
+  /** Ping this often; 0 without a watchdog. Half of what the manager allows. */
   readonly watchdogMs: number;
   #timer: NodeJS.Timeout | null = null;
   #status = '';
@@ -91,7 +90,7 @@ export class Notify {
     this.watchdogMs = isOurs && microseconds > 0 ? Math.floor(microseconds / 2000) : 0;
   }
 
-  /** Null where no service manager wants to hear of us. */
+  /** Null where no service manager listens. */
   static of(options: NotifyOptions): Notify | null {
     const path = options.environment['NOTIFY_SOCKET'];
     return path === undefined || path === '' ? null : new Notify(path, options);

@@ -1,5 +1,5 @@
-// What the gateway says of itself: one plain object for `sallyport status --json`, LuCI and whoever asks over the status
-// socket, and its form for people. No key but public ones, no endpoint beyond this machine's own socket.
+// What the gateway reports of itself: one plain object for `sallyport status --json`, LuCI and the status socket, and its text form. No
+// key but public ones.
 
 import { describeEnd, type EndReason } from '../../control/clientapi/reasons.ts';
 import { toBase64 } from '../../util/bytes.ts';
