@@ -33,7 +33,7 @@ export interface ShownDevice {
 /** A failed look: `message` is what strerror would say. */
 export class UapiFailure extends Error {}
 
-/** Interfaces with a socket somebody listens on. */
+/** Interfaces with a socket that accepts connections. */
 export async function listInterfaces(directory: string = uapiDirectory): Promise<string[]> {
   let names: string[];
   try {

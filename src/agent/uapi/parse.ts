@@ -1,8 +1,6 @@
-// The text of WireGuard's cross-platform configuration protocol (U2–U5), as wireguard-go reads and writes it:
-// device/uapi.go is the reference, down to which error number answers which mistake. Pure: lines in, changes out.
-//
-// A set is not a transaction: lines before a bad one stay in force (U5). So the parser hands out what it has understood so
-// far, in the order written, and the caller applies it before it answers.
+// The text of WireGuard's cross-platform configuration protocol (U2-U5), as wireguard-go's device/uapi.go has it, error numbers
+// included. A set is not a transaction: lines before a bad one stay in force, so the parser hands out what it has understood so far and
+// the caller applies that before it answers. Pure: lines in, changes out.
 
 import { fromHex, isZero, toHex } from '../../util/bytes.ts';
 import { formatPrefix, network, parseEndpoint, parsePrefix } from '../../util/inet.ts';

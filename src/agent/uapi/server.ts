@@ -37,7 +37,7 @@ export class Uapi {
   readonly #sockets = new Set<Socket>();
   #stopWatching = (): void => undefined;
   #inode = -1;
-  /** Sets are applied one after the other, whoever sends them. */
+  /** Sets of all connections are applied one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(options: UapiOptions) {
@@ -80,7 +80,7 @@ export class Uapi {
   #listen(where: { path: string } | { fd: number }): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject);
-      const umask = process.umask(0o077); // the socket is born 0600: nobody can slip in before a chmod
+      const umask = process.umask(0o077); // created as 0600: no connection is possible before a chmod
       try {
         this.#server.listen(where, () => {
           this.#server.off('error', reject);
@@ -271,8 +271,8 @@ class Lines {
   }
 }
 
-/** Removes a socket file nobody listens on (a crash left it); a live one is an error. */
-/** A socket that nobody answers on is stale, and replaced. */
+/** Removes a socket file that a crash left; one that accepts connections is an error. */
+/** A socket that refuses connections is stale, and replaced. */
 async function refuseServed(path: string): Promise<void> {
   const isServed = await new Promise<boolean>(resolve => {
     const probe = connect(path);
