@@ -72,7 +72,7 @@ export function attributes(bytes: Uint8Array): Attribute[] | null {
       isExtended: head >>> 31 === 1,
       payload: bytes.subarray(at + headBytes, at + length),
     });
-    // libubox writes padding after the last one too, but does not insist on it when reading.
+    // libubox writes padding after the last one too, but does not require it when reading.
     at += padded(length);
   }
   return found;

@@ -28,7 +28,7 @@ export class BusObject {
   readonly #log: Log;
   readonly #timer: NodeJS.Timeout;
   readonly #stopListening: () => void;
-  /** Whose session it was: an ended one is in no report. */
+  /** User and addresses of each session: an ended one is in no report. */
   readonly #who = new Map<string, { user: string; addresses: string }>();
   #isConnected: boolean | null = null;
   #interface = '';
