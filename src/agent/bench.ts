@@ -1,6 +1,5 @@
-// `sallyport bench [--json] [--seconds N]`: what this machine can do, measured on the machine itself and with nothing else: no peer, no
-// TUN, no root. It says what to expect of a router before anybody depends on it; comparisons with other tunnels are `npm run
-// bench`, which needs them.
+// `sallyport bench [--json] [--seconds N]`: what this machine can do at best, without peer, TUN or root: both ends of a tunnel on one
+// core. Comparisons with other implementations are `npm run bench`.
 
 import { protocol } from '../datapath/inet.ts';
 import { chooseCrypto } from '../platform/crypto/choose.ts';

@@ -44,7 +44,7 @@ export async function run(args: readonly string[], process: AgentProcess = thisP
       warn: line => warnings.push(line),
     });
   let config = read();
-  // The level follows a HUP; everybody keeps the same log.
+  // The level follows a HUP; all parts keep the same log object.
   let current = logOf(config, process);
   const log = forwarding(() => current);
   for (const line of warnings.splice(0)) log.warn(line);

@@ -11,7 +11,7 @@ export interface Rights {
   setuid?: (id: string | number) => void;
 }
 
-/** Does nothing when `user` is empty or who we are already. */
+/** Does nothing when `user` is empty or the present user. */
 export function becomeUser(user: string, group: string = user, rights: Rights = process): void {
   if (user === '') return;
   const wanted = /^[0-9]+$/.test(user) ? Number(user) : user;

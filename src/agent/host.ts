@@ -7,7 +7,7 @@ import type { Kernel } from './routes.ts';
 /** What the gateway needs of the machine; replaced in tests. */
 export interface Host {
   readonly start: StartDataplane;
-  /** Null where somebody else configures the interface. */
+  /** Null where another program configures the interface. */
   readonly kernel: Kernel | null;
   /** Milliseconds of the clock that counts suspend. */
   readonly bootMs: () => number;

@@ -1,5 +1,5 @@
-// Addresses and routes of the tunnel interface, kept as they should be: what is new is added, what is no longer wanted is
-// removed, what somebody else put there is left alone. The kernel is reached through platform/net/netlink.ts, without processes.
+// Addresses and routes of the tunnel interface, kept as configured: new ones are added, those no longer configured are removed, those of
+// other programs are left alone. The kernel is reached through platform/net/netlink.ts, without processes.
 
 import type { Log } from '../control/log.ts';
 import { contains, formatPrefix, type IpPrefix, network } from '../util/inet.ts';

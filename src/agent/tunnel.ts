@@ -64,7 +64,7 @@ export interface TunnelArguments {
   readonly ifname: string;
   readonly foreground: boolean;
   readonly logLevel: LogOptions['level'];
-  /** Someone asked for a log, so a background process keeps its outputs. */
+  /** A log was asked for, so a background process keeps its outputs. */
   readonly keepOutput: boolean;
   /** Where the UAPI socket goes and which TUN node is opened; for users who may not touch the usual ones. */
   readonly uapiDirectory?: string;
