@@ -1,6 +1,5 @@
-// Api: the client's side of the Proxy's HTTP surface (sessions, section 6). Turns whatever goes wrong on the way into one
-// clear line, and every refusal of the server ({"error": {"code", "message"}}) into a PlainError with that code. Secrets
-// travel in bodies and headers only, never in a URL.
+// The client's side of the Proxy's HTTP interface (docs/protocol.md). Every failure becomes one clear line, and every refusal
+// ({"error": {"code", "message"}}) a PlainError with that code. Secrets travel in bodies and headers only, never in a URL.
 
 import { lookup } from 'node:dns/promises';
 import { readFileSync } from 'node:fs';
@@ -11,11 +10,11 @@ import { errorBody } from '../control/clientapi/words.ts';
 import { read } from '../control/validate.ts';
 import { PlainError, errorText, usageError } from '../util/errors.ts';
 
-/** A Proxy says something on every stream each 20 s; this long without a word and nobody is at the other end any more. */
+/** A Proxy sends something on every stream each 20 s; after this long without a byte the stream is dead. */
 const silentAfterMs = 65_000;
 /** Of the Proxy. They are left out of a tunnel to everywhere, so that a name server could otherwise empty it. */
 const maxAddresses = 8;
-/** A server that asks for no more patience than this gets it, so often. */
+/** A wait up to this long that the server asks for is kept, this many times. */
 const shortWaitS = 5;
 const patient = 3;
 /** Larger answers are not ours. */
@@ -181,7 +180,7 @@ export class Api {
     };
     return new Promise((resolve, reject) => {
       const out = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, options, response => {
-        response.on('error', () => undefined); // whoever reads it hears of it; when nobody reads any more it must not end us
+        response.on('error', () => undefined); // the reader hears of it; without a reader it must not end the process
         resolve(response);
       });
       out.setTimeout(this.#timeoutMs);

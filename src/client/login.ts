@@ -1,6 +1,5 @@
-// Login: the flow of one login as a state machine (sessions, section 6): start with a proof, answer each step, unseal the
-// PSK, put it to use, see the gateway answer. Pure: it holds no key, reads no clock and talks to nobody; its caller performs
-// each action and reports what came of it.
+// The flow of one login as a state machine (docs/protocol.md): start with a proof, answer each step, unseal the PSK, put it to use, see
+// the gateway answer. Pure: holds no key, reads no clock, does no IO; the caller performs each action and reports the result.
 
 import type { Granted, LoginStep } from '../control/clientapi/bodies.ts';
 
@@ -49,7 +48,7 @@ export class LoginFlow {
   #resumesLeft = resumes;
   #state: State = { at: 'idle' };
 
-  /** `tries`: answers the person may give; 1 where nobody can be asked again. The server counts too, durably. */
+  /** `tries`: answers the person may give; 1 where there is no terminal to ask again. The server counts too, durably. */
   constructor(tries: number) {
     this.#triesLeft = tries;
   }

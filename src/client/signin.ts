@@ -111,7 +111,7 @@ async function unseal(
   login: string,
 ): Promise<Uint8Array | null> {
   const digest = loginDigest(nonce, login);
-  // Anybody could seal a key to us and name a gateway of theirs; only Core can vouch for the two.
+  // A seal alone proves no sender: without Core's MAC an attacker could seal a key and name a gateway.
   if (!options.server.isFromCore(granted, digest)) return null;
   const transcript = {
     grant: granted.session.id,

@@ -1,5 +1,5 @@
-// State: what a client keeps on disk, in one private directory (0700, files 0600): its device key, who it is enrolled as,
-// and the locations it may log in to. A pre-shared key is never part of it: PSKs live in the memory of the tunnel only.
+// What a client keeps on disk, in one private directory (0700, files 0600): its device key, its enrolment, and the locations it may log
+// in to. Never a PSK: those live in the memory of the tunnel only.
 
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';

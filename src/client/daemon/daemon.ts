@@ -74,7 +74,7 @@ export class Daemon {
       case 'begin':
         return await this.#begin(request);
       case 'release':
-        // Somebody is about to log in: that needs a way to the Proxy, and to whoever knows its name.
+        // A login is about to begin: it needs a way to the Proxy and to a name server.
         if (this.#truth.view.phase !== 'live') this.#tunnel.release();
         return {};
       case 'rekey':
@@ -152,7 +152,7 @@ export class Daemon {
     this.#close();
   }
 
-  /** Once a second: ends that nobody has to tell us about. */
+  /** Once a second: ends that follow from the clock. */
   async tick(): Promise<void> {
     const { view } = this.#truth;
     const now = this.#wallMs();

@@ -88,7 +88,7 @@ export async function launch(
   return answer.status;
 }
 
-/** Runs the tunnel in this process until it is told to stop. Whoever launched it hears of every failure. */
+/** Runs the tunnel in this process until it is told to stop. The launching process hears of every failure. */
 export async function runForeground(
   store: Store,
   wanted: string | undefined,
@@ -110,7 +110,7 @@ async function foreground(store: Store, wanted: string | undefined, options: Lau
     throw new PlainError('already-up', `${location.name} is up already: run 'sallyport down' first`);
   const log = createLog({ level: options.debug ? 'debug' : 'info' });
   const ifname = options.ifname ?? interfaceName(location.name);
-  // The socket of a tunnel that was killed: nobody answered on it before we came here.
+  // The socket of a tunnel that was killed: it did not answer before this point.
   rmSync(store.socketFile(location), { force: true });
   const network = await openNetwork(ifname);
   const link = await startDataplane({

@@ -29,7 +29,7 @@ import { Refused } from '../api.ts';
 import type { Api } from '../api.ts';
 import type { ClientState, Location } from '../state.ts';
 
-/** Registers a device. What comes back was made by whoever issued the token, for this key. */
+/** Registers a device. The answer is authenticated with the token, for this key. */
 export async function enrol(
   api: Api,
   token: string,

@@ -1,6 +1,5 @@
-// Session: what the client knows about its login, and how it learns it. Core tells over an event stream (sessions, section
-// 6); the parser below reads it, `SessionTruth` keeps what is true now. When nobody can tell, it says so: a client that
-// claims to be logged in while the gateway has closed the door is worse than one that admits it does not know.
+// What the client knows about its login. Core tells by an event stream (docs/protocol.md), which the parser below reads;
+// `SessionTruth` keeps what is true now, and admits when it does not know: better than to claim a session that the gateway has ended.
 // Pure: bytes and times come in as arguments.
 
 import { sessionEvent } from '../../control/clientapi/bodies.ts';
@@ -74,7 +73,7 @@ export class SessionTruth {
     return true;
   }
 
-  /** Nobody needs to tell us that the agreed end has passed. */
+  /** The agreed end has passed: it follows from the clock. */
   tick(wallMs: number): boolean {
     const { phase, expiresWallMs } = this.#view;
     return (

@@ -1,8 +1,6 @@
-// Tunnel: the client's WireGuard interface, made of the agent's data plane used as a library. It has one peer, the gateway.
-// The PSK passes through here into the data plane and is wiped on this side; it is never stored. A session ends for this
-// side by forgetting the peer whole (keys in use included) and adding it again without a PSK, not by changing the PSK:
-// keys made with the old one would live on for three minutes. Just that is wanted when the next session follows a live one:
-// the keys in use carry on until the handshake with the new PSK is done (sessions, section 6).
+// The client's WireGuard interface, made of the agent's data plane as a library, with the gateway as its one peer. The PSK is handed to
+// the data plane and wiped here. A session ends by removing the peer with its keys and adding it again without PSK; a changed PSK alone
+// would leave keys working for three minutes, which is used only when the next session follows a live one.
 
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
@@ -52,7 +50,7 @@ export class Tunnel {
   #turn = 0;
   /** Addresses that stay out of a tunnel to everywhere. */
   #aside: readonly string[] = [];
-  /** Kept while a session lasts, to shake hands anew without asking anybody; wiped with it. */
+  /** Kept while a session lasts, to shake hands anew without a login; wiped with it. */
   #psk: Uint8Array | null = null;
 
   /**
@@ -189,7 +187,7 @@ export class Tunnel {
   }
 
   // Keepalive on a fresh peer makes WireGuard shake hands at once, so a login is claimed without waiting for traffic.
-  // Without a session there is nobody to keep awake: only real packets may knock.
+  // Without a session no keepalive is sent: only real packets start a handshake.
   #peers(more: Pick<PeerChangeMsg, 'handshake'> = {}): PeerChangeMsg[] {
     if (this.#gateway === undefined) return [];
     const peer: PeerChangeMsg = {

@@ -1,6 +1,5 @@
-// Resolver: while a session lasts, names are looked up at the location's servers. Who keeps the list of servers on a machine is
-// asked to do it, as wg-quick does: systemd-resolved (`resolvectl`) where it runs, else `resolvconf` (openresolv). Both are told
-// for the interface, and that its servers come before all others.
+// While a session lasts, names are looked up at the location's servers, set as wg-quick does it: by systemd-resolved (`resolvectl`) where
+// it runs, else by `resolvconf` (openresolv), for the interface and before all other servers.
 
 import { execFile } from 'node:child_process';
 import { PlainError } from '../../util/errors.ts';
@@ -24,7 +23,7 @@ export class Resolver {
     this.#run = run;
   }
 
-  /** Takes these servers (IP addresses) into use; none gives up those in use. Throws when nobody here can do it. */
+  /** Takes these servers (IP addresses) into use; none gives up those in use. Throws when neither program can do it. */
   use(servers: readonly string[]): Promise<void> {
     return this.#inTurn(() => (servers.length === 0 ? this.#drop() : this.#use(servers)));
   }

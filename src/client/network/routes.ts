@@ -1,10 +1,6 @@
-// Network: addresses and routes of the client's interface, over rtnetlink. Everything hangs on the interface and goes with
-// it, but for the policy rules of a full tunnel (a prefix of length 0), which follow wg-quick: a table of its own for the
-// tunnel's default route, used by whatever does not bear the tunnel's mark, and the main table first for all that is more
-// specific than a default route. The rules come with a session, for without one nobody could reach the Proxy to log in; the
-// Proxy itself is reached past the tunnel, so that Core's word comes through when the gateway has closed the door. So are the
-// gateway's datagrams, whose mark says it of those that leave; a kernel that filters by the way back (rp_filter = 1) asks it of
-// those that come in, which bear none.
+// Addresses and routes of the client's interface, by rtnetlink; they go with the interface. A full tunnel (a prefix of length 0) adds
+// wg-quick's policy rules for the time of a session, with the Proxy's addresses and the gateway's datagrams outside the tunnel.
+// docs/decisions/0015-full-tunnel-only-in-a-session.md.
 
 import type { TunnelConfig } from '../../control/clientapi/bodies.ts';
 import { loadFfi } from '../../platform/ffi/load.ts';
