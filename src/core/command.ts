@@ -119,7 +119,7 @@ async function command(own: readonly string[], words: readonly string[]): Promis
   }
 }
 
-/** `apply` reads the file here, with the rights of whoever typed the command. */
+/** `apply` reads the file here, with the rights of the user of the command. */
 function withText(words: readonly string[]): string[] {
   const path = words.find(word => !word.startsWith('--'));
   if (path === undefined)
@@ -158,7 +158,7 @@ async function serve(args: readonly string[]): Promise<number> {
   for (const url of settings.proxy) core.relayTo(url, token!, ca);
   warnDangers(store, log);
   core.renewOnHangup(readTls);
-  const stopped = untilStopped(); // before anybody hears that we are ready
+  const stopped = untilStopped(); // before the log says that we are ready
   log.info('core ready', { agents: at.port, proxies: settings.proxy.length, data: directory });
   await stopped;
   admin.close();

@@ -28,7 +28,7 @@ export const locationFlags: Readonly<Record<string, boolean>> = {
   'demo-stale-after': true,
 };
 
-/** What the options say over `before`. The shape is checked by whoever stores it. */
+/** What the options say over `before`. The shape is checked before it is stored. */
 export function settingsFrom(words: Words, before: LocationSettings | undefined): LocationSettings {
   const network = words.options.get('network') ?? before?.network;
   if (network === undefined)

@@ -1,5 +1,5 @@
-// The administrator's socket: a unix socket of mode 0600 in the data directory. Whoever may open it may do everything, as with
-// the files beside it. One JSON line in, one JSON line out.
+// The administrator's socket: a unix socket of mode 0600 in the data directory. Its owner may do everything, as with the files beside
+// it. One JSON line in, one JSON line out.
 
 import { rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
@@ -82,7 +82,7 @@ function reply(scope: Scope, text: string): Reply {
   }
 }
 
-/** Connected, or null when nobody listens. */
+/** Connected, or null when no Core listens. */
 function dial(path: string): Promise<Socket | null> {
   return new Promise(resolve => {
     const socket = connect(path);

@@ -62,7 +62,7 @@ export class Hub {
     this.#events = events;
   }
 
-  /** The agent has proved who it is. A second connection of the same agent replaces the first. */
+  /** The agent has proved its key. A second connection of the same agent replaces the first. */
   connect(agent: string, location: string, line: AgentLine, now: number): void {
     this.#connections.get(agent)?.line.close(CloseCode.replaced, 'a newer connection took over');
     this.#connections.set(agent, {

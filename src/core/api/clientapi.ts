@@ -46,7 +46,7 @@ export interface ApiOptions {
 
 /** Some forty of them: the rest of an answer has to fit the relay's frame as well. */
 const locationsMaxBytes = 30_000;
-/** Longer than any start takes, shorter than anybody minds. */
+/** Longer than any start takes, and short for a person. */
 const uniformMs = 150;
 
 export class Api {

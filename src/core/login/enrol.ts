@@ -37,7 +37,7 @@ export function enrolDevice(
     const user = token === null ? undefined : store.people.user(token.subject);
     if (!token?.key || user === undefined || user.disabled) throw new Refused('bad-token');
     if (!isProof(request.proof, requestProof(token.key, request))) throw new Refused('bad-token');
-    // Only after the token: a stranger must not learn which keys are registered.
+    // Only after the token: otherwise an unauthenticated client could learn which keys are registered.
     checkKey(store, request.devicePublicKey);
     if (store.people.deviceCount >= devicesMax) throw new Refused('network-full');
     const id = newId('d', random);

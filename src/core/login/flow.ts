@@ -1,6 +1,5 @@
-// The login flow in the world: looks the facts up, lets login.ts decide, and executes its effects in one durable transaction
-// before anything is answered. Everything a stranger could tell devices apart by (what is stored, what is said, how long it
-// takes) is the same whether a device exists or not.
+// Performs the login flow: looks the facts up, lets login.ts decide, and executes its effects in one durable transaction before anything
+// is answered. What is stored, said, and how long it takes is the same whether a device exists or not.
 
 import type { Log } from '../../control/log.ts';
 import { makeProof, proofKey, proofWindowMs, verifyProof } from '../../control/trust/proof.ts';
@@ -243,7 +242,7 @@ export class Flow {
     device?: string,
     location?: string,
   ): void {
-    // A decoy has nobody to write down; its source has been counted.
+    // A decoy login has no user to record; its source has been counted.
     if (user === undefined) return;
     this.#store.audit.append(now, {
       what: effect.what,

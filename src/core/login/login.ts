@@ -1,8 +1,6 @@
-// The login flow as a pure machine: what is known goes in, the answer and a list of effects come out. It never sees a code
-// or a secret, only verdicts; the caller (flow.ts) executes the effects in order and durably before it answers.
-//
-//   start:  gates -> proof -> clock -> nonce -> methods -> a login          (any doubt about the proof: a decoy login)
-//   step:   admit (gates, counts the attempt) -> the caller checks the code -> settle (next step, or a grant)
+// The login flow as a pure machine: facts and verdicts go in, an answer and effects come out; flow.ts executes the effects durably before
+// it answers. start: gates, proof, clock, nonce, methods, a login (any doubt about the proof: a decoy login). step: admit counts the
+// attempt, the caller checks the code, settle gives the next step or a grant.
 
 import { counted, succeeded, waitMs } from './attempts.ts';
 import type { Gate, GateKind } from './attempts.ts';
@@ -75,7 +73,7 @@ export interface StartFacts {
     readonly steps: readonly (readonly string[])[];
     readonly kemAllowed: boolean;
   } | null;
-  /** What a stranger is shown: the same for every device there is or is not. */
+  /** What an unproved client is shown: the same for every device there is or is not. */
   readonly decoySteps: readonly (readonly string[])[];
   readonly clockRight: boolean;
   readonly nonceFresh: boolean;
@@ -144,8 +142,8 @@ export function settleWrong(login: LoginState, method: string): Outcome {
 
 /**
  * One step proved, the login moves on; `login.steps` empty means: grant. Only the last step clears the gates (`gates` are then
- * the current ones). An earlier one restores them as they were before this attempt: otherwise somebody who holds the first
- * factor could buy fresh guesses at the second.
+ * the current ones). An earlier one restores them as they were before this attempt: otherwise the holder of the first
+ * factor could gain new guesses at the second.
  */
 export function settleRight(
   login: LoginState,

@@ -1,14 +1,13 @@
-// What a second factor is to the login flow: a name, whether a user has it, and a check that changes nothing. A right answer
-// comes with a claim, which the store takes in the same transaction as the session (a used TOTP step, a used code), so that
-// one answer is good for one login even when two arrive together. E-mail, WebAuthn, OIDC and mobile approval fit the same
-// shape once they exist; those with a challenge will add it to the login's state.
+// What a second factor is to the login flow: a name, whether a user has it, and a check that changes nothing. A right answer comes with
+// a claim (a TOTP step, a recovery code) that the store takes in the same transaction as the session, so that one answer is good for one
+// login even when two arrive together.
 
 import type { Store } from '../store/store.ts';
 import type { User } from '../store/people.ts';
 import { hashRecoveryCode } from './recovery.ts';
 import { matchTotp } from './totp.ts';
 
-/** Uses the answer up. False when somebody was faster. */
+/** Uses the answer up. False when it was used already. */
 export type Claim = () => boolean;
 
 export interface Method {

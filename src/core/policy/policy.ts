@@ -85,7 +85,7 @@ export const locationSettings: Shape<LocationSettings> = object({
   dns: optional(list(pattern(/^[0-9a-fA-F.:]{2,45}$/, 'an IP address', 45), 8)),
   mtu: optional(integer(576, 65_535)),
   keepalive: optional(integer(0, 65_535)),
-  /** Groups that may use it; empty is everybody. */
+  /** Groups that may use it; empty is every user. */
   groups: optional(list(id, 64)),
   mfa: optional(literal('internal')),
   /** Ordered steps, each a list of alternatives. */

@@ -1,5 +1,5 @@
-// Answers: what agents say of a grant while a login waits for it. A session is committed by the first of them, or by all that
-// were asked, as its location wants; a refusal counts only when nobody is left to take it. Time comes with `tick(now)`.
+// What agents answer to a grant while a login waits for it. A session is committed by the first acceptance, or when all that were asked
+// have accepted, as its location requires; a refusal counts only when no agent is left that may accept. Time comes with `tick(now)`.
 
 import type { GrantRefusal } from '../../control/trust/grant.ts';
 

@@ -1,6 +1,6 @@
-// Sessions: from an accepted login to the typed reason of the end. A session is committed as active only after an agent has
-// acknowledged its grant; renewals, snapshots, supersession, revocation and expiry all go through here, and everybody who
-// watches a session is told. No sockets and no timers: agents are reached through the hub, time comes with `tick(now)`.
+// From an accepted login to the typed reason of the end. A session becomes active only after an agent has acknowledged its grant.
+// Renewal, snapshots, supersession, revocation and expiry go through here, and every watcher of a session is told. No sockets and no
+// timers: agents are reached through the hub, time comes with `tick(now)`.
 
 import type { GrantRefusal } from '../../control/trust/grant.ts';
 import type { Log } from '../../control/log.ts';
@@ -84,7 +84,7 @@ export class Sessions implements HubEvents {
     this.#random = options.random;
     this.#log = options.log;
     this.hub = new Hub(this);
-    // A session that was pending when Core stopped was never answered for: nobody knows its key.
+    // A session that was pending when Core stopped was never answered: no client has its key.
     for (const session of this.#store.sessions.live())
       if (session.status === 'pending') this.end(session.id, 'policy', 'core');
       else this.#checks.plan(session.id, 0);
@@ -92,7 +92,7 @@ export class Sessions implements HubEvents {
 
   /**
    * Grants a fully proved login. `commit` runs in the transaction that records the session: it uses the codes up and saves
-   * the login, and answers false when somebody was faster. Nothing of it happens when no agent is there.
+   * the login, and answers false when a code was used already. Nothing of it happens when no agent is there.
    */
   async authorise(
     login: LoginState,

@@ -1,4 +1,4 @@
-// Watchers: who wants to hear of a session while it lives. A few for each, so that nobody can make Core remember thousands.
+// The clients that watch a session while it lives: a few for each session, so that the table is bounded.
 
 import type { SessionEvent } from '../../control/clientapi/bodies.ts';
 
@@ -21,7 +21,7 @@ export class Watchers {
     };
   }
 
-  /** Whoever is told may stop watching, or start. */
+  /** A listener may stop watching, or start another, while it is told. */
   tell(id: string, event: SessionEvent): void {
     for (const watcher of [...(this.#all.get(id) ?? [])]) watcher(event);
   }

@@ -1,6 +1,6 @@
-// The audit log: append-only, each record bound by a hash to the one before, so that a changed, removed or inserted record
-// shows. A signed checkpoint (sequence and hash) that was kept elsewhere also shows a log that was cut or rewritten whole.
-// Who, what, when, from where, method, reason: never a secret.
+// The audit log: append-only, each record bound by a hash to the one before, so that a changed, removed or inserted record shows. A
+// signed checkpoint (sequence and hash) kept elsewhere also shows a log that was cut or rewritten. What, by which user, when, from where,
+// method, reason: never a secret.
 
 import { utf8 } from '../../util/bytes.ts';
 import { createHash } from 'node:crypto';
