@@ -123,7 +123,7 @@ function unknownFlag(role: string, specs: Specs, flag: string, kind: Kind | unde
   if (kind === 'secret')
     return usageError(
       'secret-argument',
-      `${role}: a secret is not an argument that everybody can see: use ${flag}-file FILE`,
+      `${role}: a secret must not be an argument, which other users can see: use ${flag}-file FILE`,
     );
   const known = Object.keys(specs).map(name => `--${name}${specs[name] === 'secret' ? '-file' : ''}`);
   return usageError(
