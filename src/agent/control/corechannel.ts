@@ -232,7 +232,7 @@ export class Core {
     const signed = welcomeTranscript(this.#nonce, enrolment.agentId, frame.time);
     const signature = bytesOf(frame.signature);
     if (!enrolment.coreKeys.some(key => verifyBytes(key, signed, signature))) {
-      this.lastError = 'whoever answers is not the Core this agent enrolled with';
+      this.lastError = 'the other end is not the Core that this agent enrolled with';
       log.error(`${this.lastError}: nothing it says is believed`);
       channel.close(CloseCode.unauthenticated, 'not the pinned Core');
       return;

@@ -119,7 +119,7 @@ export class InheritedPlane implements Dataplane {
     out.writePacket = (at, bytes) => this.#loop.writePlain(at, bytes);
     out.handleEvent = event => this.#gate.deviceEvent(clock.bootMs(), event);
     this.ready = { ifname: fd.name, ffi: 'inherited-fd', crypto: crypto.name, vnetHeader: false };
-    this.#log('info', `no FFI: MTU, addresses and routes of ${fd.name} are left to whoever made it`);
+    this.#log('info', `no FFI: MTU, addresses and routes of ${fd.name} are left to the program that made it`);
     this.#schedule();
   }
 
