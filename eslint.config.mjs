@@ -1,5 +1,5 @@
 // The linter's job here is the part of the design a reviewer would forget: the import table (eslint/layers.ts), the
-// purity of the protocol core, promises nobody awaits. Formatting belongs to prettier, types to tsc.
+// purity of the protocol core, promises that are not awaited. Formatting belongs to prettier, types to tsc.
 
 import tseslint from 'typescript-eslint';
 import layers, { purePolicies } from './eslint/layers.ts';

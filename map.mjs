@@ -1,5 +1,5 @@
 // Coverage map of tap: a unit test counts only for the source file of the same name, so that an end-to-end test cannot
-// hide a unit nobody tests. `load-all` maps to nothing but loads everything: an avoided file counts as uncovered.
+// hide a unit without tests. `load-all` maps to nothing but loads everything: an avoided file counts as uncovered.
 
 const elsewhere = /^test[\\/](sim|interop|fuzz|e2e|house|firmware)[\\/]/;
 

@@ -1,4 +1,4 @@
-// The whole story, told by real programs in a private network: a gateway that answers nobody without a grant, a login that
+// The whole story, told by real programs in a private network: a gateway that does not answer without a grant, a login that
 // opens it, traffic, a Core that dies and comes back, a session that ends by itself, and one that an administrator ends.
 // Whatever is claimed is counted on the interfaces by the kernel. Started by scripts/demo.
 

@@ -1,4 +1,4 @@
-// The gate: every check a commit must pass, in one command, with one summary line that a machine can read.
+// The gate: every check of a commit in one command, with one summary line that a machine can read.
 //   npm run ok            types, lint, format, bundle, unit tests, bundle smoke test
 //   npm test              unit tests only            (npm test -- FILE... for some of them)
 //   node scripts/gate.ts network   bundle and network tests only

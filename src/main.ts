@@ -34,7 +34,7 @@ const roles: Roles = {
   down: client('[LOCATION]', 'down'),
   status: {
     ...clientStatus,
-    // On a gateway, whose machine is nobody's client, the agent is meant.
+    // On a gateway that is no enrolled client, the agent is meant.
     load: async () => {
       const { Store, stateDir } = await import('./client/state.ts');
       const agent = await import('./agent/health/statuscommand.ts');

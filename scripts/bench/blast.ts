@@ -21,7 +21,7 @@ const say = (value: unknown): void => void process.stdout.write(`${JSON.stringif
 
 function sender(): void {
   const fd = openSocket(libc, from, 0);
-  const nobody = new Int32Array(new SharedArrayBuffer(4)); // who would wake us
+  const nobody = new Int32Array(new SharedArrayBuffer(4)); // never notified: for sleeping only
   const datagrams = new Datagrams(libc, vectorLength, 2048);
   datagrams.target(address, Number(port));
 
@@ -48,7 +48,7 @@ function sender(): void {
     let sent = 0;
     for (;;) {
       const elapsed = (performance.now() - started) / 1000;
-      // Who cannot keep the rate gets a little longer, then is told off by its own numbers.
+      // A sender that cannot keep the rate gets a little longer; then its own numbers show it.
       if (sent >= total || elapsed >= seconds * (rate > 0 ? 1.25 : 1)) return { sent, seconds: elapsed };
       const due = rate > 0 ? Math.min(total, Math.floor(rate * elapsed) + 1) - sent : vectorLength;
       sent += burst(Math.min(due, longest));

@@ -1,8 +1,8 @@
-// What strangers can take from those who are connected: TCP runs through the tunnel while 20,000 forged initiations a second
+// What an attacker can take from connected devices: TCP runs through the tunnel while 20,000 forged initiations a second
 // arrive at its receiving end, on the very socket the data comes in by. One flow runs through everything; the flood is
 // switched every second (off, control, wrong mac1, right mac1, in a rotating order), so that all four see the same minute.
 // The control is the same packets to a closed port of the same host: on a machine of two cores, making and carrying
-// them costs something whoever they are for.
+// them costs something wherever they go.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readFileSync } from 'node:fs';

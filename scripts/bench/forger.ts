@@ -1,6 +1,6 @@
 // Forged initiations at a steady rate against one responder: 148 bytes, type 1, everything random but the form, from many
-// source addresses. With the right mac1, which anybody can make who knows the responder's public key, they are the dearest
-// thing a stranger can send; with a wrong one they should cost a hash.
+// source addresses. With the right mac1, which takes only the responder's public key, they are the dearest messages that an
+// attacker can send; with a wrong one they should cost a hash.
 //   forger.ts ADDRESS PORT RESPONDER-PUBLIC-KEY RATE SOURCE,SOURCE,...
 // Lines `right`, `wrong`, `control` (the right ones at a closed port: what the packets cost by themselves) or `off` switch;
 // the answer tells the phase that ended: { "sent", "seconds" }. Replies (cookies) are left in the sockets' buffers.

@@ -10,8 +10,8 @@ import { quantile } from './results.ts';
 import type { Results } from './results.ts';
 
 /**
- * What ping says goes to a file: read line by line as it comes, it would wake this process after each answer, on the same two
- * cores, and what it leaves of their caches costs whoever has more to lose.
+ * The output of ping goes to a file: read line by line, it would wake this process after each answer, on the same two cores, and
+ * evict the caches of what is measured.
  */
 async function roundTrips(bed: Bed, count: number, intervalS: number): Promise<number[]> {
   const file = join(tmpdir(), `sallyport-ping-${process.pid}`);

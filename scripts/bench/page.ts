@@ -7,7 +7,7 @@ import type { Results, Series } from './results.ts';
 
 const escape = (text: string): string => text.replace(/[&<>"]/g, c => `&#${c.charCodeAt(0)};`);
 
-// Columns of a plot, in its own units: names, bars, then the numbers, each right-aligned; a column nobody fills is left out.
+// Columns of a plot, in its own units: names, bars, then the numbers, each right-aligned; an empty column is left out.
 const [nameEnd, barsAt, barsEnd] = [196, 204, 560];
 const [firstColumn, columnWidth] = [620, 86];
 const [headHeight, rowHeight, barHeight, footHeight] = [18, 26, 16, 18];

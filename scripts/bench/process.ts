@@ -134,7 +134,7 @@ export async function loaded(bed: Bed, results: Results): Promise<void> {
   }
 }
 
-/** Wake-ups and CPU of a connected tunnel nobody uses. */
+/** Wake-ups and CPU of a connected tunnel without traffic. */
 export async function idle(bed: Bed, results: Results, seconds: number): Promise<void> {
   if (bed.left === null) return;
   const pid = bed.left.process.pid;

@@ -13,7 +13,7 @@ const confirmSeconds = 1;
 const lowest = 100;
 /** The bracket is narrow enough. */
 const resolution = 1.06;
-/** A loss so small may be somebody else's moment on the processor: worth a second look. */
+/** A loss so small may come from another process on the processor: it is measured again. */
 const nearLoss = 0.01;
 const step = 1.5;
 const warmUpRate = 30_000;

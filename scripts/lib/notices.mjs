@@ -1,5 +1,5 @@
-// The notices of packages whose code went into a bundle: their licences ask to travel with every copy. Written beside the bundle, as
-// FILE.LICENSE.txt, for whoever packs it; inside it would be a tenth of what a router has to hold.
+// The notices of packages whose code went into a bundle: their licences must go with every copy. Written beside the bundle, as
+// FILE.LICENSE.txt, for packagers; inside it would be a tenth of the file.
 
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';

@@ -35,7 +35,7 @@ export const address = {
   office: '10.98.0.2',
   inner: '10.66.0.1',
   inner6: 'fd66::1',
-  /** With `fullTunnel`, behind the client's default route: the Proxy, and a stranger. */
+  /** With `fullTunnel`, behind the client's default route: the Proxy, and an unrelated host. */
   farProxy: '198.18.0.1',
   far: '198.18.0.2',
 } as const;
@@ -266,7 +266,7 @@ export class Stage {
     return { sent, since };
   }
 
-  /** One packet from the client into the tunnel, to see whether anybody opens. */
+  /** One packet from the client into the tunnel, to see whether a handshake starts. */
   async knock(): Promise<void> {
     await this.world.exec('client', ['ping', '-c', '1', '-W', '1', address.lan]);
   }

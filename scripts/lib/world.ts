@@ -115,7 +115,7 @@ export class Actor {
     await this.ended;
   }
 
-  /** Asks first, insists after `patienceMs`. */
+  /** SIGTERM, and SIGKILL after `patienceMs`. */
   async stop(patienceMs = 3000): Promise<void> {
     if (!this.isRunning) return;
     this.signal('SIGTERM');
