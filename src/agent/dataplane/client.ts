@@ -1,6 +1,6 @@
-// Client: the control plane's end of the wire to the data-plane worker. Requests go over a MessagePort; because the worker
-// blocks in epoll_wait and never turns its own event loop, each one is followed by a write to an eventfd it polls. Answers and
-// events come back over the same port (posting needs no event loop on the sender's side).
+// The control plane's end of the line to the data-plane worker. Requests go over a MessagePort, each followed by a write to an
+// eventfd, because the worker blocks in epoll_wait and runs no event loop. Answers and events come back over the same port, which
+// needs no event loop on the sender's side.
 
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { PlainError } from '../../util/errors.ts';
@@ -97,7 +97,7 @@ function gone(): PlainError {
   return new PlainError('dataplane-gone', 'the data plane has stopped: see the log line before this one');
 }
 
-/** The options and nothing else that their bearer may carry along: a worker's data must be cloneable. */
+/** Only the options: a worker's data must be cloneable. */
 function plain(options: DataplaneOptions): DataplaneOptions {
   const known = [
     'ifname',

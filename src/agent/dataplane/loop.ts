@@ -21,7 +21,7 @@ const EAGAIN = 11;
 const EBADFD = 77;
 const EINVAL = 22;
 const EIO = 5;
-/** Reads from one source before the others get their turn. */
+/** Reads from one source before the other sources are served. */
 const readsPerTurn = 64;
 const receivesPerTurn = 8;
 export const dataMessage = 4;
@@ -54,10 +54,10 @@ export class Loop {
   readonly #out: Outbox;
   /** The datagrams at hand. */
   protected slot: Slot;
-  /** The batch that fills, and whose packets it holds. */
+  /** The batch being filled, and the peer of its packets. */
   protected batch: SendBatch;
   protected batchPeer: Peer | null = null;
-  /** A batch of so many packets does not wait for more. */
+  /** A batch with this many packets is sent without waiting for more. */
   protected enough: number = Infinity;
   // The run of packets under one key inside a receive batch; timers and roaming happen once per run (R7).
   #run: Keypair<Peer> | null = null;
@@ -81,8 +81,8 @@ export class Loop {
   }
 
   /**
-   * TUN to network until the device has no more, or its turn is over, which for a lone packet it is after that one. False
-   * when the TUN device is gone.
+   * TUN to network, until the device has no more or the limit of a turn is reached; a lone packet is one turn. False when the
+   * TUN device is gone.
    */
   outbound(now: number, isLone = false): boolean {
     const limit = isLone ? 1 : readsPerTurn;

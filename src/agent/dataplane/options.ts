@@ -28,7 +28,7 @@ export interface DataplaneOptions {
   readonly maxPeers?: number;
 }
 
-/** What the worker is born with. */
+/** What the worker is started with. */
 export interface DataplaneSeed {
   readonly sallyportDataplane: true;
   readonly options: DataplaneOptions & { readonly ffi: FfiName };

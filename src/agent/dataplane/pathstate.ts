@@ -1,4 +1,4 @@
-// Parts of the packet path that remember nothing between turns, on one arena: the data plane's own, and the bench's.
+// The parts of the packet path that keep no state between turns, on one arena; made for the data plane and for the bench.
 
 import { SendBatch } from '../../datapath/batch.ts';
 import { type Checksum, createChecksum } from '../../datapath/checksum.ts';

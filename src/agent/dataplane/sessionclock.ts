@@ -14,7 +14,7 @@ export interface PeerClocks {
   readonly lastDataReceivedAt: number;
 }
 
-/** The grant without its PSK: nothing here needs it, so nothing here keeps it. */
+/** The grant without its PSK, which is not needed here. */
 export type SessionGrant = Omit<GrantedPeer, 'psk' | 'allowedIps' | 'persistentKeepalive' | 'device'> & {
   /** Hex public key. */
   readonly device: string;
@@ -82,7 +82,7 @@ export class Session {
     return Math.min(this.staleAt, this.idleAt, this.unclaimedAt, this.leaseUntil, this.notAfter);
   }
 
-  /** Why it ends at `endsAt`. When two fall on the same moment the more final one is told. */
+  /** Why it ends at `endsAt`. When two fall on the same moment, the more final one is reported. */
   get endsWith(): EndReason {
     const at = this.endsAt;
     if (at === this.notAfter) return 'expired';

@@ -92,7 +92,7 @@ export class SessionGate {
     this.#parts.sockets.close();
   }
 
-  /** Called once per turn of the loop: deadlines of protocol and sessions, and what the last batch left to be done. */
+  /** Called once per turn of the loop: deadlines of protocol and sessions, and ends that the last batch caused. */
   poll(now: number): void {
     const { device, sessions, out } = this.#parts;
     while (this.#roamed.length > 0) {
@@ -108,7 +108,7 @@ export class SessionGate {
     return Math.min(this.#parts.device.nextDeadline, this.#parts.sessions.nextDeadline);
   }
 
-  /** What the protocol reports, seen with the eyes of the session policy. */
+  /** Applies the session policy to what the protocol reports. */
   deviceEvent(now: number, event: DeviceEvent): void {
     const { sessions, post } = this.#parts;
     const { peer } = event;

@@ -1,6 +1,5 @@
-// Data plane: the worker thread that owns the device, its TUN and its sockets, and logs peers out by itself. Everything it
-// does is one endless turn: wait, move batches, serve commands, fire deadlines. The control plane may stall or die without
-// harming traffic or the three-minute rule.
+// The worker thread that owns the device, its TUN and its sockets, and ends sessions by itself. It repeats one turn: wait, move
+// batches, serve commands, fire deadlines. The control plane may stall or die without effect on traffic or the three-minute rule.
 
 import { isMainThread, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads';
 import { Arena } from '../../util/arena.ts';
@@ -39,7 +38,7 @@ const arenaPages = 32; // 2 MiB
 /** With a cipher thread, four batches and slots. */
 const arenaPagesOfTwo = 64;
 const defaultMtu = 1420;
-/** The longest wait; then there is nothing to do, and the next one begins. */
+/** The longest wait; after it the next one begins. */
 const longestMs = 3_600_000;
 /**
  * The warm-up keeps out of the way so long after the start, a command, a packet or news of the link. What comes then must be
@@ -336,6 +335,6 @@ async function start(seed: DataplaneSeed): Promise<void> {
 
 const seed = workerData as Partial<DataplaneSeed & CipherSeed> | null;
 if (!isMainThread && seed?.sallyportDataplane === true) void start(seed as DataplaneSeed);
-// The cipher thread comes in by the same door, as the bundle is one file.
+// The cipher thread starts in this file too, because the bundle is one file.
 else if (!isMainThread && seed?.sallyportCryptor === true)
   void import('./offload/cipherworker.ts').then(({ serve }) => serve(seed as CipherSeed));

@@ -1,4 +1,4 @@
-// Datagrams: the device's two sockets on the route without FFI; what sockets.ts is on the others (E3, E4).
+// The device's two sockets on the route without FFI, as sockets.ts is on the others (E3, E4).
 
 import { openDgram, type DgramUdp } from '../../../platform/net/dgram.ts';
 import type { Arena } from '../../../util/arena.ts';
@@ -63,7 +63,7 @@ export class Datagrams implements Sockets {
     return this.#isOpen ? this.bind() : 0;
   }
 
-  /** SO_MARK is out of Node's reach: no mark is the only one there is. */
+  /** Node cannot set SO_MARK, so only the mark 0 is accepted. */
   setMark(mark: number): number {
     if (mark === 0) return 0;
     this.#parts.warn(`fwmark ${mark} is refused: it takes FFI to mark packets; leave it 0`);

@@ -37,7 +37,7 @@ export class CipherThread {
     lost: () => void,
   ): PipelinedLoop {
     const abandon = (): void => {
-      void this.#worker.terminate(); // whatever it does, it must not keep a key
+      void this.#worker.terminate(); // a thread that is given up must not keep a key
       lost();
     };
     const loop = new PipelinedLoop({ ...parts, jobs: this.jobs, batches, slots, lost: abandon });

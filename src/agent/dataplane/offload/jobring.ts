@@ -127,7 +127,7 @@ export class JobRing {
     job.key.set(key);
     Atomics.store(job.words, state, ready);
     Atomics.add(this.#ring, bell, 1);
-    // The cipher thread says that it sleeps before it does, unless the bell has rung: either it hears it, or we see that.
+    // The cipher thread sets `asleep`, then waits only while the bell is unchanged: no notification is lost.
     if (Atomics.load(this.#ring, asleep) === 1) Atomics.notify(this.#ring, bell);
   }
 

@@ -1,5 +1,5 @@
 // A transport cipher that remembers its key, so that a batch can be sealed or opened by another thread (`pipelinedloop.ts`). Only
-// a data plane with two threads pays for it. Destroying the key first calls back whatever is out under it.
+// a data plane with two threads uses it. Destroying the key first waits for batches that are out under it.
 
 import { wipe } from '../../../util/bytes.ts';
 import type { Aead, CryptoProvider } from '../../../wireguard/primitives/provider.ts';

@@ -12,7 +12,7 @@ import { LentAead } from './lentcipher.ts';
 import { dataMessage, headBytes, Loop, overheadBytes, type PathState } from '../loop.ts';
 import type { Slot, Udp } from '../ports.ts';
 
-/** Fewer packets than this are not worth the way. */
+/** Fewer packets than this are done here: handing them over costs more. */
 const worthwhile = 8;
 /** A batch is handed over once it holds so many, that the two threads overlap early; a full TCP super-packet brings 45. */
 const enough = 32;
@@ -180,7 +180,7 @@ export class PipelinedLoop extends Loop {
     this.#judgeOut(now, 0);
   }
 
-  /** Whether what came is worth lending: all of it messages under one live key. Its job is filled then. */
+  /** Whether what came can be handed over: all messages under one live key. Its job is filled then. */
   #prepare(now: number, lane: ReceiveLane, bytes: number): boolean {
     const { slot, job } = lane;
     const { device, arena } = this.#parts;

@@ -1,6 +1,6 @@
-// Loopback: two ends of a tunnel in one thread, for the warm-up and the bench. Two devices with keys of the moment and a loopback
-// socket each, and a pair of sockets in the place of two TUN devices: what one reads it seals and sends, the other opens and
-// writes. Arena, ciphers, segmenter, coalescer, batch and slot are the caller's.
+// Two ends of a tunnel in one thread, for the warm-up and the bench: two devices with fresh keys and a loopback socket each, and a
+// pair of sockets in place of two TUN devices. One end reads, seals and sends; the other opens and writes. Arena, ciphers,
+// segmenter, coalescer, batch and slot are the caller's.
 
 import { gso, ip4, ip4Bytes, ip6, ip6Bytes, protocol, tcp } from '../../../datapath/inet.ts';
 import { littleEndian, tcpBytes, tcpFlag, udp, vnet, vnetBytes, vnetFlag } from '../../../datapath/inet.ts';
@@ -61,7 +61,7 @@ export class End {
     endpoint.port = other.udp.port;
     this.device.removePeer(now, key);
     this.device.setPeer(now, key, { endpoint, allowedIps: inside }, this.out);
-    // As large as they become: past 31 bits V8 keeps a number in another way, and throws away all code that knows a peer.
+    // As large as counters become: past 31 bits V8 stores a number in another form and discards code compiled for a peer.
     for (const peer of this.device.peers()) peer.txBytes = peer.rxBytes = 2 ** 31;
   }
 

@@ -13,9 +13,9 @@ import type { PathState } from '../loop.ts';
 export const turns = 4000;
 /** Then nothing is played for a while: the loop around is compiled by the number of its rounds, and that takes more of them. */
 const restTurns = 2000;
-/** What passes on the devices' clock from turn to turn: the keys grow old on the way. With a fraction, as real time has one. */
+/** Milliseconds of the devices' clock per turn, so that keys reach their age limits. With a fraction, as real time has. */
 const turnMs = 50.1;
-/** From time to time they meet for the first time again: handshake, packets that wait for it, and the end of a peer. */
+/** Every so often both ends begin anew: handshake, packets that wait for it, and the end of a peer. */
 const meetEvery = 500;
 /** Calls before V8 compiles a function for good. Its own 3,000 are much for an event that comes a few times a second. */
 const compileAfter = '--invocation-count-for-turbofan=500';
