@@ -107,7 +107,7 @@ export function sourceNetwork(text: string): string {
   return formatPrefix(network({ ...ip, prefix: 64 }));
 }
 
-/** An IPv4 address in IPv6 clothes (RFC 4291 §2.5.5.2). */
+/** An IPv4 address mapped into IPv6 (RFC 4291 §2.5.5.2). */
 function isMapped(address: Uint8Array): boolean {
   return address.subarray(0, 10).every(byte => byte === 0) && address[10] === 255 && address[11] === 255;
 }
