@@ -42,7 +42,7 @@ export const defaultHandshakesPerSecond = 512;
 export const portableHandshakesPerSecond = 50;
 /** Repeated disagreement about the PSK, with no session alive, slows initiations down to one in this time (P6). */
 export const maxMismatchHoldMs = 60_000;
-/** A peer to be kept fresh: the responder of a session helps out with an initiation of its own at this age. */
+/** A peer to be kept fresh: the responder of a session sends an initiation of its own at this age. */
 export const refreshAsResponderMs = 150_000;
 /** ... provided that it has been heard within this time: four lost keepalives of 25 s do not make a peer absent. */
 export const heardWithinMs = 100_000;

@@ -131,7 +131,7 @@ export class Device {
     if (this.isUp) for (const peer of peers.values()) this.#sender.flush(now, peer, out);
   }
 
-  /** Whatever was staged goes out, persistent keepalives begin (L2). */
+  /** Sends what was staged and begins persistent keepalives (L2). */
   up(now: number, out: Outbox): void {
     if (this.isUp) return;
     this.#shared.isUp = true;
@@ -156,7 +156,7 @@ export class Device {
 
   /**
    * No live key sends again; the next packet starts a handshake. After a virtual machine was resumed or cloned from a saved
-   * state, this is what stands between two copies and the same nonce (T18).
+   * state, this keeps two copies from using the same nonce (T18).
    */
   expireSendKeys(): void {
     for (const peer of this.#shared.peers.values()) this.#expireSendKeys(peer);

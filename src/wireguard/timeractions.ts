@@ -56,7 +56,7 @@ export class TimerActions {
   #retransmit(now: number, peer: Peer, out: Outbox): void {
     const { timers } = peer;
     if (timers.handshakeAttempts > c.maxTimerHandshakes) {
-      // Twenty initiations in vain (T8). A live session is kept; so is the hope that new data brings.
+      // Twenty initiations in vain (T8). A live session is kept, and new data starts attempts again.
       timers.at[timer.passiveKeepalive] = Infinity;
       peer.txDropped += peer.staged.clear();
       if (timers.at[timer.zeroKeys] === Infinity) timers.sessionDerived(now);
