@@ -71,7 +71,7 @@ export class Coalescer {
 
   reset(): void {
     this.count = this.#groups = 0;
-    // Left alone where no flow began: filling is a call into the runtime, which a lone packet would feel.
+    // Skipped where no flow began: filling is a call into the runtime, measurable for a lone packet.
     if (this.#hasFlows) this.#flow.fill(-1);
     this.#hasFlows = false;
   }
