@@ -34,8 +34,8 @@ export class Clock {
 
   /** Whether the machine slept since the last question. `bootMs` is the present; asked every turn it costs a comparison. */
   woke(bootMs: number): boolean {
-    // And in one millisecond of 64 without cause: what had never run when the compiler came by would throw the code of the
-    // turn away, at the first packet after a silence.
+    // Also in one millisecond of 64 without cause, so that the rest is compiled: else V8 discards the code of the turn at the
+    // first packet after a silence.
     const isDue = bootMs - this.#seenMs > pauseMs || (bootMs & 63) === 0;
     this.#seenMs = bootMs;
     if (!isDue) return false;

@@ -1,5 +1,5 @@
 // Waiting: epoll over a handful of descriptors, and an eventfd by which another thread (with its own Ffi) ends the wait. Not
-// ppoll: it looks at every descriptor twice per wait, a twenty-fifth of the processor time of a lone packet.
+// ppoll, which looks at every descriptor twice per wait: 4 % of the processor time of a lone packet.
 
 import type { Word } from './ffi/ffi.ts';
 import type { Libc } from './libc.ts';

@@ -26,7 +26,7 @@ export function cleanMappings(smaps: string, file: string): Mapping[] {
   return found;
 }
 
-/** Gives back what can be had again. Does nothing where /proc or the C library does not offer it. */
+/** Drops pages that can be read again. Does nothing where /proc or the C library does not offer it. */
 export function trimMemory(libc: Library, file: string = process.execPath): void {
   libc.symbol('malloc_trim', 1)?.(0); // glibc only
   const madvise = libc.symbol('madvise', 3);

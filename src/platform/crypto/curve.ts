@@ -1,5 +1,5 @@
 // X25519 by OpenSSL: its own function where the library exports it (official Node binaries do), otherwise EVP_PKEY. About
-// 40 microseconds, against a millisecond in plain TypeScript: what lets a responder answer thousands of handshakes.
+// 40 µs, against 1 ms in plain TypeScript, so that a responder can answer thousands of handshakes a second.
 
 import type { Library, NativeFunction } from '../ffi/ffi.ts';
 import type { Libc } from '../libc.ts';

@@ -1,5 +1,5 @@
 // Building and reading rtnetlink messages (man 7 netlink, rtnetlink) in a piece of arena: native byte order, attributes
-// padded to four bytes. Knows the grammar, not the vocabulary: `netlink.ts` has that.
+// padded to four bytes. Knows the form of messages, not their types: those are in `netlink.ts`.
 
 import { utf8 } from '../../util/bytes.ts';
 import type { Arena } from '../../util/arena.ts';
