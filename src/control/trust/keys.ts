@@ -1,6 +1,6 @@
 // Raw Ed25519 and X25519 keys through node:crypto: 32 bytes in, 32 bytes out, no PEM. Ed25519 (RFC 8032) signs grants and
 // hellos; X25519 (RFC 7748) carries the device proof, and WireGuard's own handshake where OpenSSL cannot be called directly.
-// What held a secret on the way is wiped; the key objects themselves are OpenSSL's to wipe.
+// What held a secret on the way is wiped; key objects are wiped by OpenSSL.
 
 import { createPrivateKey, createPublicKey, diffieHellman, randomBytes, sign, verify } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';

@@ -1,5 +1,5 @@
 // The accepting side of a channel: completes a WebSocket upgrade that the HTTP server has already routed and authorised. Core
-// and the Proxy have it, the gateway does not: it only dials (dialer.ts), and so needs no WebSocket server in its flash.
+// and the Proxy use it; the gateway only dials (dialer.ts), so its bundle has no WebSocket server.
 
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';

@@ -41,7 +41,7 @@ export function renewOnHangup(log: Log, read: () => TlsFiles | undefined, ...ser
   });
 }
 
-/** Rejects when the place is taken or not ours. */
+/** Rejects when the address is in use or not permitted. */
 export function listen(server: Listener, at: ListenOptions): Promise<AddressInfo> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
