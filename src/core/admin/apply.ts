@@ -102,7 +102,7 @@ function entries(name: string, file: Record<string, unknown>, key: string): Reco
   throw usageError('bad-file', `${name}: write [[${key}]], with two brackets, once per ${key}`);
 }
 
-// A misspelt key must not be a setting that silently is not there.
+// A misspelt key must not be ignored silently.
 function unknownKeys(
   name: string,
   at: string,

@@ -1,6 +1,6 @@
 // The hub: which agents are connected, what was sent to each and is not acknowledged yet. Per connection it counts `seq`, sends
 // the snapshot, repeats grants and revokes until they are acknowledged, and gives a silent agent up. It decides nothing about
-// sessions; those it hears through `HubEvents`. Sockets are the business of listener.ts, time comes in as `now`.
+// sessions; it reports to them through `HubEvents`. Sockets are in listener.ts, time comes in as `now`.
 
 import { CloseCode } from '../../control/wire/channel.ts';
 import type { GrantRefusal } from '../../control/trust/grant.ts';
@@ -77,7 +77,7 @@ export class Hub {
     this.#sendSnapshot(agent);
   }
 
-  /** Only the connection that is current counts: a replaced one says goodbye late. */
+  /** Only the connection that is current counts: a replaced one closes later. */
   disconnect(agent: string, line: AgentLine): boolean {
     if (this.#connections.get(agent)?.line !== line) return false;
     return this.#connections.delete(agent);
@@ -217,7 +217,7 @@ export class Hub {
   #sendSnapshot(agent: string): void {
     const connection = this.#connections.get(agent);
     if (connection === undefined) return;
-    connection.unacked.clear(); // the snapshot says it all
+    connection.unacked.clear(); // the snapshot replaces them
     const grants = this.#events.snapshot(agent);
     for (let at = 0; at < grants.length; at += snapshotChunk)
       connection.line.send({

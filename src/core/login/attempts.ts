@@ -1,5 +1,5 @@
 // Counting attempts, pure. One gate per account, device and source; an attempt is counted, and stored, *before* the code is
-// looked at, so guessing in parallel or pulling the plug gains nothing. After a few free tries each one costs a growing wait,
+// looked at, so guessing in parallel or cutting the power gains nothing. After a few free tries each one costs a growing wait,
 // and at a limit comes a lock that always ends by itself.
 
 export type GateKind = 'account' | 'device' | 'source';
@@ -30,7 +30,7 @@ const longestWaitMs = 60_000;
 const firstLockMs = 15 * 60_000;
 const longestLockMs = 60 * 60_000;
 const forgetAfterMs = 24 * 3600_000;
-/** A source forgets one failure in this time: an office full of people mistypes every day. */
+/** A source forgets one failure in this time: an office of many people mistypes every day. */
 const sourceLeakMs = 5 * 60_000;
 
 /** Milliseconds until another attempt is allowed; 0 is now. */

@@ -225,7 +225,7 @@ export class Sessions implements HubEvents {
     const now = this.#clock();
     return this.#store.db.transaction(() =>
       this.#store.sessions.grantsFor(agent, now).map(({ grant, session }) => {
-        // The lease starts over: it guards against a Core that is away, and Core is back.
+        // The lease starts over: it bounds the absence of Core, and Core is back.
         const until = leaseEnd(now, session.policy.lease, session.expiresAt);
         if (until !== 0) this.#store.sessions.setLease(session.id, until);
         return { id: session.id, grant: grant.text, until };
