@@ -17,7 +17,7 @@ const maxAddresses = 8;
 /** A wait up to this long that the server asks for is kept, this many times. */
 const shortWaitS = 5;
 const patient = 3;
-/** Larger answers are not ours. */
+/** A larger answer is refused. */
 const maxAnswerBytes = 256 * 1024;
 
 export type Reply = Record<string, unknown>;
@@ -99,7 +99,7 @@ export class Api {
 
   /**
    * Opens an event stream; the caller reads the parts and ends it by aborting. A stream that falls silent fails: after a sleep
-   * or a change of network no FIN would ever come, and the caller would go on believing the last thing it heard.
+   * or a change of network no FIN would ever come, and the caller would keep the last state it received.
    */
   async events(path: string, token: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
     const response = await this.#send(
@@ -126,7 +126,7 @@ export class Api {
       } catch (error) {
         const isBusy = error instanceof Refused && error.status === 429 && patience > 0;
         if (!isBusy || error.retryAfter === null || error.retryAfter > shortWaitS) throw error;
-        // Behind one address sits a whole office, which comes to work at nine: not all at the same moment again.
+        // Many clients may share one address and start at the same time: the retry is spread.
         await this.#sleep(error.retryAfter * 1000 * (1 + Math.random()));
       }
     }
@@ -170,7 +170,7 @@ export class Api {
     );
     const options: RequestOptions & { ca?: string } = {
       method,
-      agent: false, // a connection kept from before may have lost its way: the tunnel came or went, or the laptop moved
+      agent: false, // a kept connection may be dead: the tunnel came or went, or the laptop moved
       headers: {
         ...headers,
         ...(body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }),

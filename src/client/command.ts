@@ -95,7 +95,7 @@ function parse(args: string[], command: (typeof commands)[string]): Given {
   try {
     parsed = parseArgs({ args, options: command.options, allowPositionals: true, strict: true });
   } catch (error) {
-    // Only the first sentence: the rest of Node's message is advice about another program.
+    // Only the first sentence: the rest of Node's message does not fit this program.
     throw usageError('usage', `${errorText(error).split('. ')[0]!}; usage: sallyport ${command.usage}`);
   }
   const [location, extra] = parsed.positionals;
