@@ -187,7 +187,7 @@ function json(response: ServerResponse, status: number, body: string): void {
 /** The body as text, "" for a client that went away, null when it is too large. */
 async function collect(request: IncomingMessage): Promise<string | null> {
   const text = await bodyText(request, relayBodyMaxBytes);
-  // Text full of control characters would grow sixfold inside of a frame.
+  // Text of control characters would grow sixfold inside a frame.
   const isBlownUp = text !== null && Buffer.byteLength(JSON.stringify(text)) > 2 * relayBodyMaxBytes;
   return isBlownUp ? null : text;
 }
