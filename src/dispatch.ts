@@ -1,4 +1,4 @@
-// Dispatch: a word to a role. Roles load on demand, so `sallyport genkey` does not pay for the data plane. Every error meant
+// From the first word of the command line to a role. Roles load on demand, so `sallyport genkey` does not pay for the data plane. Every error meant
 // for people ends here as one line on stderr and its exit status; a bug keeps its stack.
 
 import { PlainError } from './util/errors.ts';

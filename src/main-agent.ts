@@ -1,4 +1,4 @@
-// The door of `agent.mjs`, the file that gets flashed: the gateway's roles and nothing of Core, Proxy or client.
+// The entry point of `agent.mjs`, the file that gets flashed: the gateway's roles and nothing of Core, Proxy or client.
 
 import { isMainThread } from 'node:worker_threads';
 import { dispatch } from './dispatch.ts';

@@ -1,5 +1,5 @@
-// The door of `sallyport.mjs`: every role. With `main-agent.ts` the only reader of process.argv. A worker thread is always the
-// data plane's: it enters only that room, which finds its worker data and starts by itself.
+// The entry point of `sallyport.mjs`: every role. With `main-agent.ts` the only reader of process.argv. A worker thread is always the
+// data plane's: it loads only that, which finds its worker data and starts by itself.
 
 import { isMainThread } from 'node:worker_threads';
 import { dispatch, type Roles } from './dispatch.ts';
