@@ -233,7 +233,7 @@ export class Core {
     const signature = bytesOf(frame.signature);
     if (!enrolment.coreKeys.some(key => verifyBytes(key, signed, signature))) {
       this.lastError = 'the other end is not the Core that this agent enrolled with';
-      log.error(`${this.lastError}: nothing it says is believed`);
+      log.error(`${this.lastError}: nothing it sends is used`);
       channel.close(CloseCode.unauthenticated, 'not the pinned Core');
       return;
     }

@@ -180,7 +180,7 @@ t.test('a large snapshot comes in pieces', async t => {
   t.equal(link.grants.size, 40);
 });
 
-t.test('whoever is not the pinned Core is not believed', async t => {
+t.test('a Core other than the pinned one is refused', async t => {
   const { fake, core, link, lines } = await setup(t);
   fake.welcomeKey = generateSignKeyPair().privateKey;
   fake.held = [await fake.mint()];
@@ -188,7 +188,7 @@ t.test('whoever is not the pinned Core is not believed', async t => {
   await soon(() => fake.connections >= 2);
   t.equal(core.isConnected, false);
   t.equal(link.asks('grant').length, 0);
-  t.match(lines.join(), /not the Core this agent enrolled with/);
+  t.match(lines.join(), /not the Core that this agent enrolled with/);
   t.notOk(fake.heard.some(frame => frame.type === 'synced'));
   fake.welcomeKey = fake.sign.privateKey;
   await fake.hear('synced');
