@@ -1,6 +1,6 @@
 // From the tunnel to the TUN device: adjacent segments of a TCP connection, and equal UDP datagrams of a flow, leave as one
 // super-packet in one writev without copying payload (Linux tcp_gro_receive, wireguard-go offload_linux.go; R6). A packet's checksum
-// is verified before it is joined, and the packets of a flow keep their order. See docs/decisions/0034-coalescing-without-a-copy.md.
+// is verified before it is joined, and the packets of a flow keep their order. See docs/decisions/0036-coalescing-without-a-copy.md.
 
 import type { Arena } from '../util/arena.ts';
 import type { Checksum } from './checksum.ts';

@@ -16,7 +16,7 @@ import { portableProviders, preparePortable } from '../noffi/portableproviders.t
 export interface CipherSeed {
   readonly sallyportCryptor: true;
   readonly memory: Memory;
-  /** Offset of the jobs, and of `workspaceBytes` that nobody else touches. */
+  /** Offset of the jobs, and of `workspaceBytes` that no other thread touches. */
   readonly jobs: number;
   readonly workspace: number;
   readonly ffi: FfiName | 'auto';
