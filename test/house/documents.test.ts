@@ -59,12 +59,15 @@ function brokenLinks(document: string, read: (path: string) => string | null): s
     });
 }
 
-/** Paths and file names in `code`, as far as they are meant to be in this repository. */
+/** Paths and file names in `code` and in code blocks, as far as they are meant to be in this repository. */
 function namedPaths(text: string): string[] {
-  return [...withoutBlocks(text).matchAll(/`([^`\n]+)`/g)]
+  const inline = [...withoutBlocks(text).matchAll(/`([^`\n]+)`/g)]
     .flatMap(([, code]) => code!.split(/[\s,]+/))
-    .filter(word => roots.test(word) || /^[a-z]+\.ts$/.test(word))
-    .map(word => word.replace(/[.:;]+$/, ''));
+    .filter(word => roots.test(word) || /^[a-z]+\.ts$/.test(word));
+  const blocks = [...text.matchAll(/^```[^]*?^```$/gm)]
+    .flatMap(([block]) => block.split(/[\s,'"]+/))
+    .filter(word => roots.test(word) && word.includes('/'));
+  return [...inline, ...blocks].map(word => word.replace(/[.:;]+$/, ''));
 }
 
 const exists = (path: string): boolean =>
@@ -181,6 +184,19 @@ t.test('every room of src/ has a README of 3 to 8 lines', async t => {
     return lines[0] !== `# ${room.slice('src/'.length)}` || lines.length < 3 || lines.length > 8;
   });
   t.strictSame(wrong, [], 'what lives there, and what it may touch; the title is the path below src/');
+});
+
+t.test('the flows of ARCHITECTURE.md name files and rooms that exist', async t => {
+  const flows = readText('ARCHITECTURE.md')!.split('## The two flows')[1]!.split('## The rules')[0]!;
+  const folders = 'util|wireguard|datapath|platform|control|agent|core|proxy|client';
+  const named = [...flows.matchAll(new RegExp(`(?<![\\w/])(?:${folders})/[a-z/]+`, 'g'))].map(
+    match => match[0],
+  );
+  t.ok(named.length > 15);
+  t.strictSame(
+    named.filter(name => !exists(`src/${name}.ts`) && !exists(`src/${name}`)),
+    [],
+  );
 });
 
 t.test('every decision stands in the index, once', async t => {
