@@ -1,7 +1,7 @@
 // A flock of initiators against one responder, to count handshakes per second: each initiation is complete and valid
 // (whitepaper §5.4.2), made with Node's own crypto; only cookie replies are opened with our code. Every initiator shares one ephemeral
 // key, which the responder cannot know, so that making an initiation costs a fraction of answering it.
-// Each has a socket of its own, spread over many source addresses: responders rate-limit by address once they feel under
+// Each has a socket of its own, spread over many source addresses: responders rate-limit by address while under
 // load, and some bind a socket to each peer's address.
 //   initiator.ts ADDRESS PORT RESPONDER-PUBLIC-KEY SECONDS WINDOW    on stdin one line each: private key, source address
 // Prints JSON: { sent, answered, cookies, seconds }.
