@@ -4,6 +4,7 @@
 import t from 'tap';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
+import { table } from '../../eslint/layers.ts';
 import { blocksOf, missing, story } from '../fixtures/system/consoleblocks.ts';
 
 const root = new URL('../../', import.meta.url).pathname;
@@ -197,6 +198,21 @@ t.test('the flows of ARCHITECTURE.md name files and rooms that exist', async t =
     named.filter(name => !exists(`src/${name}.ts`) && !exists(`src/${name}`)),
     [],
   );
+});
+
+t.test('the import table of ARCHITECTURE.md names the folders that the linter allows', async t => {
+  const rows = [
+    ...readText('ARCHITECTURE.md')!
+      .split('## The rules')[1]!
+      .matchAll(/^\| ([a-z, ]+) \| (.+) \|$/gm),
+  ];
+  const folders = Object.keys(table).filter(folder => existsSync(join(root, 'src', folder)));
+  for (const folder of folders) {
+    const text = rows.find(([, names]) => names!.split(', ').includes(folder))?.[2] ?? 'no row';
+    const words = text.replace(/`[^`]*`/g, '').split(/[^a-z]+/);
+    const named = Object.keys(table).filter(other => words.includes(other));
+    t.strictSame(named.sort(), Object.keys(table[folder]!.folders ?? {}).sort(), `${folder}: ${text}`);
+  }
 });
 
 t.test('every decision stands in the index, once', async t => {
