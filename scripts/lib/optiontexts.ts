@@ -85,7 +85,12 @@ export const locationTexts: Readonly<Record<string, LocationText>> = {
   dns: { value: 'ADDRESS,...', key: 'dns', fallback: 'none', about: 'name servers while a session lasts' },
   mtu: { value: 'BYTES', key: 'mtu', fallback: '1420', about: 'inner MTU, 576 to 65535' },
   keepalive: { value: 'SECONDS', key: 'keepalive', fallback: '25', about: 'persistent keepalive of clients' },
-  groups: { value: 'GROUP,...', key: 'groups', fallback: 'none: all users', about: 'users of one of these groups may use it' },
+  groups: {
+    value: 'GROUP,...',
+    key: 'groups',
+    fallback: 'none: all users',
+    about: 'users of one of these groups may use it',
+  },
   steps: {
     value: 'totp/recovery',
     key: 'steps',

@@ -94,7 +94,11 @@ t.test('Core, Proxy, a gateway and a login', { skip }, async t => {
     / yes|connected/.test(await follow('server', 'sallyport core agent list')),
   );
 
-  t.match(await follow('gateway', 'sallyport status'), /wg0/, 'on a machine that is no client, the gateway answers');
+  t.match(
+    await follow('gateway', 'sallyport status'),
+    /wg0/,
+    'on a machine that is no client, the gateway answers',
+  );
 
   const [enrol, login, status, logout] = laptop!;
   t.match(await follow('client', enrol!), /enrolled as ada; locations: office/);
