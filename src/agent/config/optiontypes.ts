@@ -114,7 +114,7 @@ export function list<T>(item: Form<T>): Form<readonly T[]> {
   };
 }
 
-/** A network: host bits would be a slip of the pen. */
+/** A network: host bits are taken for a mistake. */
 export const network: Form<IpPrefix> = textual(given => {
   const prefix = parsePrefix(given);
   if (prefix === null) return expect('an IP network such as 10.77.0.0/16');

@@ -1,6 +1,6 @@
 // Every option of the agent, once: its name (in the file, as --flag and as SALLYPORT_… variable), its form, its default and
 // a sentence for people. Configuration is flat, because the same names live in TOML, UCI, flags and the environment.
-// Pure: where a value came from is the business of config.ts.
+// Pure: sources are in config.ts.
 
 import { logLevels, type LogOptions } from '../../control/log.ts';
 import {

@@ -1,6 +1,6 @@
 // Core's wall clock as this machine knows it: an offset to the clock that counts suspend, learnt from Core, or taken from the
 // system clock while that looks sane. A router that boots with a wrong date must refuse new grants and say so; a step of
-// the wall clock later on changes nothing, because the offset does not follow it Pure.
+// the wall clock later on changes nothing, because the offset does not follow it. Pure.
 
 export type ClockSource = 'core' | 'system' | 'none';
 

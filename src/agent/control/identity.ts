@@ -29,7 +29,7 @@ export interface Identity {
 export interface Enrolment {
   readonly agentId: string;
   readonly location: string;
-  /** Pinned Ed25519 keys: whatever is not signed by one of them was not said by Core. */
+  /** Pinned Ed25519 keys: only what one of them signed is Core's. */
   readonly coreKeys: readonly Uint8Array[];
   readonly config: AgentConfig;
 }

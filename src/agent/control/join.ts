@@ -22,7 +22,7 @@ export interface JoinRequest {
 const answerMaxBytes = 65_536;
 
 /**
- * `join-refused`: Core said no and will say so again. `join-unreachable`: worth another try, as when a router's uplink is
+ * `join-refused`: Core refused, and would refuse again. `join-unreachable`: worth another try, as when a router's uplink is
  * not up yet.
  */
 export async function join(wanted: JoinRequest): Promise<AgentEnrolAnswer> {

@@ -202,7 +202,7 @@ export class Daemon {
     return { handshake: false };
   }
 
-  /** A tunnel without names is better than none: what is amiss is told and no more. */
+  /** The tunnel works without name servers, so a failure is only reported. */
   async #lookUp(servers: readonly string[]): Promise<{ note?: string }> {
     try {
       await this.#resolver.use(servers);

@@ -17,7 +17,7 @@ export type SessionView = {
   readonly expiresWallMs?: number;
   readonly reason?: EndReason;
   readonly endedWallMs?: number;
-  /** Whether Core's word is current: the stream is open. */
+  /** Whether Core's events arrive: the stream is open. */
   readonly following: boolean;
   /** Seconds that were left at the last warning. */
   readonly warnedSeconds?: number;

@@ -22,7 +22,7 @@ export interface Network {
   mark(config: TunnelConfig): number;
   /** As the configuration says, whatever it said before. */
   configure(config: TunnelConfig): Promise<void>;
-  /** Of a tunnel to everywhere: all traffic goes into it from here on, but for this. Else nothing. */
+  /** For a tunnel to everywhere: routes all traffic into it, with these exceptions. For others it does nothing. */
   hold(aside: readonly Aside[]): void;
   /** Undoes `hold`. */
   release(): void;
@@ -126,14 +126,14 @@ export class Tunnel {
     return true;
   }
 
-  /** Forgets PSK and keys. What went into the tunnel goes nowhere from here on, and certainly not past it, until `release`. */
+  /** Forgets PSK and keys. Traffic for the tunnel is blocked until `release`: it does not leave beside the tunnel. */
   async end(): Promise<void> {
     if (this.#psk === null) return;
     this.#forgetPsk();
     await this.#renewPeer();
   }
 
-  /** A tunnel to everywhere is that no more: traffic takes the way it took before. */
+  /** Ends the routes of a tunnel to everywhere: traffic takes its earlier way. */
   release(): void {
     this.#network.release();
   }

@@ -75,7 +75,7 @@ function runProgram(program: string, args: readonly string[], input: string): Pr
   return new Promise((resolve, reject) => {
     const done = (error: Error | null): void => (error === null ? resolve() : reject(error));
     const child = execFile(program, args, { timeout: withinMs }, done);
-    child.stdin?.on('error', () => undefined); // it did not want to read
+    child.stdin?.on('error', () => undefined); // it closed its input early
     child.stdin?.end(input);
   });
 }

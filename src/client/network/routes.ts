@@ -135,7 +135,7 @@ export class Interface implements Network {
   }
 }
 
-/** Each kind in a place of its own: what is not said of a rule to delete, the kernel takes for any. */
+/** Each kind has a place of its own: the kernel takes any value for a field that is not given of a rule to delete. */
 function rulesOf(family: 4 | 6, aside: readonly Aside[]): Rule[] {
   const exempt = aside.flatMap(({ host, udpPort }): Rule[] => {
     const to = parsePrefixOrAddress(host);
