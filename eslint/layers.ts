@@ -24,7 +24,7 @@ export const table: Readonly<Record<string, Row>> = {
   platform: { node: true, packages: { koffi: true } },
   control: {
     node: true,
-    packages: { ws: ['wire/acceptor.ts', 'wire/dial.ts', 'wire/dialer.ts'], '@noble/*': ['trust/kem.ts'] },
+    packages: { ws: ['wire/acceptor.ts', 'wire/dial.ts', 'wire/dialer.ts'], '@noble/*': ['trust/mlkem.ts'] },
   },
   forward: { folders: { datapath: true }, node: ['net', 'dgram'] },
   agent: {

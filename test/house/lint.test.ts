@@ -68,7 +68,7 @@ t.test('packages and builtins', t => {
     ['control/wire/dial.ts', 'ws', true],
     ['control/wire/agentchannel.ts', 'ws', false],
     ['core/command.ts', 'ws', false],
-    ['control/trust/kem.ts', '@noble/post-quantum/ml-kem.js', true],
+    ['control/trust/mlkem.ts', '@noble/post-quantum/ml-kem.js', true],
     ['control/trust/seal.ts', '@noble/post-quantum/ml-kem.js', false],
     ['forward/udp.ts', 'node:dgram', true],
     ['forward/udp.ts', 'node:fs', false],

@@ -1,6 +1,6 @@
 // HPKE (RFC 9180) as far as a sealed key needs it: base mode, one message, HKDF-SHA256 and ChaCha20Poly1305, over either KEM.
-// About a page over OpenSSL's primitives: the libraries that offer it bring their own hashes, curve and cipher in script, 60 KB
-// in a file that has to fit a router. Tests hold it against the RFC's vectors and against such a library in both directions.
+// Own code: docs/decisions/0040-hpke-and-native-ml-kem.md. Tests hold it against the RFC's vectors and against a kept library in
+// both directions.
 
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { concatBytes, utf8, wipe } from '../../util/bytes.ts';

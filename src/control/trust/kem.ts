@@ -1,12 +1,11 @@
 // The two key encapsulation mechanisms that keys are sealed with: X-Wing (draft-connolly-cfrg-xwing-kem: ML-KEM-768 and X25519,
-// joined by SHA3-256) and DHKEM(X25519, HKDF-SHA256) of RFC 9180 §4.1. The primitives are a kept library's (ML-KEM, SHA-3) and
+// joined by SHA3-256) and DHKEM(X25519, HKDF-SHA256) of RFC 9180 §4.1. The primitives are mlkem.ts (ML-KEM, SHA-3) and
 // OpenSSL's (X25519, HMAC); what stands here is how the two documents put them together.
 
 import { createHmac, randomBytes } from 'node:crypto';
-import { sha3_256, shake256 } from '@noble/hashes/sha3.js';
-import { ml_kem768 } from '@noble/post-quantum/ml-kem.js';
 import { concatBytes, wipe, utf8 } from '../../util/bytes.ts';
 import { generateX25519KeyPair, sharedSecret, x25519PublicKey } from './keys.ts';
+import { mlKem, sha3, shake } from './mlkem.ts';
 
 export interface Kem {
   /** The KEM's number in HPKE's registry. */
@@ -31,7 +30,7 @@ export const xwing: Kem = {
 
   publicKey(privateKey) {
     const { lattice, curve } = expand(privateKey);
-    return concatBytes(lattice.publicKey, x25519PublicKey(curve));
+    return concatBytes(mlKem().publicKey(lattice), x25519PublicKey(curve));
   },
 
   encapsulate(publicKey) {
@@ -39,10 +38,10 @@ export const xwing: Kem = {
     const ephemeral = generateX25519KeyPair();
     const curveSecret = sharedSecret(ephemeral.privateKey, curveKey);
     if (curveSecret === null) return null;
-    const lattice = ml_kem768.encapsulate(publicKey.subarray(0, latticeKeyBytes));
-    const secret = combine(lattice.sharedSecret, curveSecret, ephemeral.publicKey, curveKey);
+    const lattice = mlKem().encapsulate(publicKey.subarray(0, latticeKeyBytes));
+    const secret = combine(lattice.secret, curveSecret, ephemeral.publicKey, curveKey);
     wipe(ephemeral.privateKey);
-    return { secret, enc: concatBytes(lattice.cipherText, ephemeral.publicKey) };
+    return { secret, enc: concatBytes(lattice.text, ephemeral.publicKey) };
   },
 
   decapsulate(privateKey, enc) {
@@ -50,9 +49,9 @@ export const xwing: Kem = {
     const ephemeral = enc.subarray(latticeTextBytes);
     const curveSecret = sharedSecret(curve, ephemeral);
     if (curveSecret === null) return null;
-    const latticeSecret = ml_kem768.decapsulate(enc.subarray(0, latticeTextBytes), lattice.secretKey);
+    const latticeSecret = mlKem().decapsulate(lattice, enc.subarray(0, latticeTextBytes));
     const secret = combine(latticeSecret, curveSecret, ephemeral, x25519PublicKey(curve));
-    wipe(lattice.secretKey);
+    wipe(lattice);
     wipe(curve);
     return secret;
   },
@@ -60,8 +59,8 @@ export const xwing: Kem = {
 
 /** expandDecapsulationKey: both private keys out of one seed. */
 function expand(seed: Uint8Array) {
-  const stream = shake256(seed, { dkLen: 96 });
-  return { lattice: ml_kem768.keygen(stream.subarray(0, 64)), curve: stream.subarray(64) };
+  const stream = shake(seed, 96);
+  return { lattice: stream.subarray(0, 64), curve: stream.subarray(64) };
 }
 
 function combine(
@@ -70,7 +69,7 @@ function combine(
   ephemeral: Uint8Array,
   curveKey: Uint8Array,
 ): Uint8Array {
-  const secret = sha3_256(concatBytes(latticeSecret, curveSecret, ephemeral, curveKey, xwingLabel));
+  const secret = sha3(concatBytes(latticeSecret, curveSecret, ephemeral, curveKey, xwingLabel));
   wipe(latticeSecret);
   wipe(curveSecret);
   return secret;
