@@ -1,8 +1,7 @@
 // Two bundles, each one file that needs nothing beside it but a runtime:
 //   dist/agent.mjs      what gets flashed: gateway, plain tunnel, show, status, keys. Minified.
 //   dist/sallyport.mjs  every role.
-// Types are erased by Node itself (the sources are erasable TypeScript only), so there is no second compiler to disagree
-// with tsc. koffi stays outside: it is looked up at run time, and not at all where node:ffi or Deno.dlopen exist.
+// TypeScript compiles both for Node 20; from the sources Node erases the types itself. koffi stays outside: it is looked up at run time, and not at all where node:ffi or Deno.dlopen exist.
 //
 // Inside the file the code lies in rooms, one per chunk that rollup would have written, and a room is entered when it is first
 // asked for: the data-plane worker evaluates no WebSocket, HPKE or HTTP, and `sallyport tunnel` no Core connection. That, and
@@ -10,11 +9,12 @@
 // so loads undici with its WebAssembly, 14 MB for each thread.
 
 import { chmodSync, readFileSync } from 'node:fs';
-import { builtinModules, stripTypeScriptTypes } from 'node:module';
+import { builtinModules } from 'node:module';
 import { gzipSync } from 'node:zlib';
 import commonjs from '@rollup/plugin-commonjs';
 import nodeResolve from '@rollup/plugin-node-resolve';
 import { minify } from 'terser';
+import typescript from 'typescript';
 import { notices } from './scripts/lib/notices.mjs';
 
 const { version } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8'));
@@ -24,13 +24,27 @@ const builtins = new Set(builtinModules);
 const agentBudget = { bytes: 520_000, gzipBytes: 160_000 };
 const noBudget = { bytes: Infinity, gzipBytes: Infinity };
 
-const eraseTypes = {
-  name: 'erase-types',
+/** For Node 20: types erased, `using` and `await using` as calls of tslib; the sources themselves run on newer ones. */
+const compileTypes = {
+  name: 'compile-types',
   transform(code, id) {
     if (!id.endsWith('.ts')) return null;
-    // Erased types become blanks: positions stay, so no source map is needed at this step.
-    return { code: stripTypeScriptTypes(code, { mode: 'strip' }), map: null };
+    const { outputText, diagnostics } = typescript.transpileModule(code, {
+      fileName: id,
+      compilerOptions,
+      reportDiagnostics: true,
+    });
+    for (const { messageText } of diagnostics)
+      this.error(`${id}: ${typescript.flattenDiagnosticMessageText(messageText, ' ')}`);
+    return { code: outputText, map: null };
   },
+};
+const compilerOptions = {
+  target: typescript.ScriptTarget.ES2023,
+  module: typescript.ModuleKind.ESNext,
+  importHelpers: true,
+  verbatimModuleSyntax: true,
+  isolatedModules: true,
 };
 
 /** `require('events')` in a dependency becomes `node:events`: Deno knows no other spelling. */
@@ -130,7 +144,7 @@ const bundle = (input, file, budget, isSmall) => ({
   },
   plugins: [
     nodePrefix,
-    eraseTypes,
+    compileTypes,
     nodeResolve({ exportConditions: ['node'], preferBuiltins: true }),
     commonjs({ ignore: ['bufferutil', 'utf-8-validate'] }),
     rooms(file, budget, isSmall),

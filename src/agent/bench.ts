@@ -8,6 +8,7 @@ import { Libc } from '../platform/libc.ts';
 import { Arena } from '../util/arena.ts';
 import { PlainError, usageError } from '../util/errors.ts';
 import { newMemory } from '../util/memory.ts';
+import { atEnd } from '../util/scope.ts';
 import { openEnds, piece } from './dataplane/warmup/loopback.ts';
 import { makePathState } from './dataplane/pathstate.ts';
 import { portableProviders, preparePortable } from './dataplane/noffi/portableproviders.ts';
@@ -97,18 +98,17 @@ async function measure(ms: number): Promise<BenchReport> {
     for (let bytes = 0; (bytes = near.tun.read(parts.slot.at, 1 << 16)) > 0;) heard += bytes;
     return heard;
   };
-  try {
-    return {
-      ffi: ffi.name,
-      crypto: crypto.name,
-      handshakesPerSecond: rate(ms, () => (meet() > 0 ? 1 : 0)),
-      bitsPerSecond: rate(ms, () => 8 * carry(full)),
-      packetsPerSecond: rate(ms, () => (carry(lone) > 0 ? 1 : 0)),
-    };
-  } finally {
+  using _end = atEnd(() => {
     near.close();
     far.close();
-  }
+  });
+  return {
+    ffi: ffi.name,
+    crypto: crypto.name,
+    handshakesPerSecond: rate(ms, () => (meet() > 0 ? 1 : 0)),
+    bitsPerSecond: rate(ms, () => 8 * carry(full)),
+    packetsPerSecond: rate(ms, () => (carry(lone) > 0 ? 1 : 0)),
+  };
 }
 
 const lone = piece(4, protocol.icmp, 84);

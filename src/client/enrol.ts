@@ -4,8 +4,9 @@
 import { generateX25519KeyPair } from '../control/trust/keys.ts';
 import { enrolToken } from '../control/clientapi/words.ts';
 import { check, label } from '../control/validate.ts';
-import { toBase64, wipe } from '../util/bytes.ts';
+import { toBase64 } from '../util/bytes.ts';
 import { usageError } from '../util/errors.ts';
+import { wipeAtEnd } from '../util/scope.ts';
 import { Api } from './api.ts';
 import { enrol } from './daemon/server.ts';
 import type { ClientState, Store } from './state.ts';
@@ -29,20 +30,17 @@ export async function enrolDevice(store: Store, options: EnrolOptions): Promise<
   store.make(); // fail on a wrong directory before the token is spent
   const api = new Api(options.proxy, options.caFile === undefined ? {} : { caFile: options.caFile });
   const pair = generateX25519KeyPair();
-  try {
-    const publicKey = toBase64(pair.publicKey);
-    const enrolled = await enrol(api, options.token, publicKey, name.value);
-    const state: ClientState = {
-      version: 1,
-      proxy: options.proxy,
-      ...(options.caFile === undefined ? {} : { caFile: options.caFile }),
-      privateKey: toBase64(pair.privateKey),
-      publicKey,
-      enrolled,
-    };
-    store.save(state);
-    return state;
-  } finally {
-    wipe(pair.privateKey);
-  }
+  using _wiped = wipeAtEnd(pair.privateKey);
+  const publicKey = toBase64(pair.publicKey);
+  const enrolled = await enrol(api, options.token, publicKey, name.value);
+  const state: ClientState = {
+    version: 1,
+    proxy: options.proxy,
+    ...(options.caFile === undefined ? {} : { caFile: options.caFile }),
+    privateKey: toBase64(pair.privateKey),
+    publicKey,
+    enrolled,
+  };
+  store.save(state);
+  return state;
 }

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import type { LoginStep } from '../control/clientapi/bodies.ts';
 import { errorText, usageError } from '../util/errors.ts';
+import { atEnd } from '../util/scope.ts';
 import type { Answer } from './signin.ts';
 
 /** First lines of a file (`-` is standard input), without their line ends. */
@@ -72,9 +73,6 @@ export function interactive(
 async function line(question: string, { input, output }: Terminal): Promise<string> {
   const asking = createInterface({ input, output });
   const broken = new Promise<string>(resolve => asking.once('close', () => resolve('')));
-  try {
-    return (await Promise.race([asking.question(question), broken])).trim();
-  } finally {
-    asking.close();
-  }
+  using _end = atEnd(() => asking.close());
+  return (await Promise.race([asking.question(question), broken])).trim();
 }

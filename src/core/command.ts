@@ -11,6 +11,7 @@ import type { TlsFiles } from '../control/wire/server.ts';
 import { isLoopback, listenAddress, readSettings, tlsFiles, textFile } from '../control/settings.ts';
 import type { Settings } from '../control/settings.ts';
 import { errorText, PlainError, usageError } from '../util/errors.ts';
+import { atEnd } from '../util/scope.ts';
 import { nouns } from './admin/admin.ts';
 import type { Said } from './admin/verb.ts';
 import { Core } from './core.ts';
@@ -111,12 +112,9 @@ async function command(own: readonly string[], words: readonly string[]): Promis
   const answered = existsSync(socketPath(directory)) ? await askCore(socketPath(directory), args) : null;
   if (answered !== null) return answered;
   const store = openStore(directory, settings['key-file']);
-  try {
-    const scope = { store, clock: Date.now, random: randomly };
-    return execute({ ...scope, sessions: new Sessions({ ...scope, log: silentLog }) }, args);
-  } finally {
-    store.close();
-  }
+  using _end = atEnd(() => store.close());
+  const scope = { store, clock: Date.now, random: randomly };
+  return execute({ ...scope, sessions: new Sessions({ ...scope, log: silentLog }) }, args);
 }
 
 /** `apply` reads the file here, with the rights of the user of the command. */

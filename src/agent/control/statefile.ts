@@ -7,6 +7,7 @@ import { open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { read, type Shape } from '../../control/validate.ts';
 import { errorText, PlainError } from '../../util/errors.ts';
+import { atEnd } from '../../util/scope.ts';
 
 /** Null when there is no such file. `warn` hears of a file others may read. */
 export function readState<T>(path: string, shape: Shape<T>, warn: (message: string) => void): T | null {
@@ -35,12 +36,10 @@ export async function writeState(path: string, content: unknown): Promise<void> 
   const aside = `${path}.new`;
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    const file = await open(aside, 'w', 0o600);
-    try {
+    {
+      await using file = await open(aside, 'w', 0o600);
       await file.writeFile(`${JSON.stringify(content)}\n`);
       await file.sync();
-    } finally {
-      await file.close();
     }
     await rename(aside, path);
     syncDirectory(dirname(path));
@@ -52,9 +51,6 @@ export async function writeState(path: string, content: unknown): Promise<void> 
 /** The rename itself must reach the disk too. */
 function syncDirectory(path: string): void {
   const fd = openSync(path, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
+  using _end = atEnd(() => closeSync(fd));
+  fsyncSync(fd);
 }

@@ -22,6 +22,7 @@ import type {
   WorkerEvent,
 } from './commands.ts';
 import { formatAddress, formatEndpoint, parseAddress } from '../../util/inet.ts';
+import { wipeAtEnd } from '../../util/scope.ts';
 import type { Session, Sessions } from './sessionclock.ts';
 import type { Sockets } from './ports.ts';
 
@@ -198,40 +199,37 @@ export class SessionGate {
 
   #grant(now: number, grant: GrantedPeer): CommandResult['grant'] {
     const { device, sessions, out, post } = this.#parts;
-    try {
-      if (isZero(grant.psk)) return { ok: false, code: 'no-psk' };
-      const { psk, allowedIps, persistentKeepalive, device: key, ...policy } = grant;
-      const clocks = { ...policy, device: toHex(key) };
-      const refused = sessions.refusal(clocks);
-      if (refused !== null) return { ok: false, code: refused };
-      const known = device.peer(key);
-      for (const ip of allowedIps) {
-        if (ip.address.length !== (ip.family === 4 ? 4 : 16)) return { ok: false, code: 'bad-address' };
-        const owner = this.#owner(ip);
-        if (owner !== null && owner !== known) return { ok: false, code: 'address-taken' };
-      }
-      const peer = device.setPeer(
-        now,
-        key,
-        {
-          presharedKey: psk,
-          replaceAllowedIps: true,
-          allowedIps: [...allowedIps],
-          keepFresh: true,
-          ...(persistentKeepalive !== undefined && { persistentKeepalive }),
-        },
-        out,
-      );
-      if (peer === null) {
-        const own = device.publicKey !== null && toHex(device.publicKey) === clocks.device;
-        return { ok: false, code: own ? 'own-key' : 'too-many-peers' };
-      }
-      const before = sessions.open(now, clocks, peer.slot, peer);
-      if (before !== null) post(this.#sessionEvent(now, 'ended', before, peer, 'superseded'));
-      return { ok: true };
-    } finally {
-      wipe(grant.psk);
+    using _wiped = wipeAtEnd(grant.psk);
+    if (isZero(grant.psk)) return { ok: false, code: 'no-psk' };
+    const { psk, allowedIps, persistentKeepalive, device: key, ...policy } = grant;
+    const clocks = { ...policy, device: toHex(key) };
+    const refused = sessions.refusal(clocks);
+    if (refused !== null) return { ok: false, code: refused };
+    const known = device.peer(key);
+    for (const ip of allowedIps) {
+      if (ip.address.length !== (ip.family === 4 ? 4 : 16)) return { ok: false, code: 'bad-address' };
+      const owner = this.#owner(ip);
+      if (owner !== null && owner !== known) return { ok: false, code: 'address-taken' };
     }
+    const peer = device.setPeer(
+      now,
+      key,
+      {
+        presharedKey: psk,
+        replaceAllowedIps: true,
+        allowedIps: [...allowedIps],
+        keepFresh: true,
+        ...(persistentKeepalive !== undefined && { persistentKeepalive }),
+      },
+      out,
+    );
+    if (peer === null) {
+      const own = device.publicKey !== null && toHex(device.publicKey) === clocks.device;
+      return { ok: false, code: own ? 'own-key' : 'too-many-peers' };
+    }
+    const before = sessions.open(now, clocks, peer.slot, peer);
+    if (before !== null) post(this.#sessionEvent(now, 'ended', before, peer, 'superseded'));
+    return { ok: true };
   }
 
   /** The peer that owns exactly this inner prefix, or the address that it starts with. */

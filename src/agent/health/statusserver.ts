@@ -5,6 +5,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { dirname } from 'node:path';
 import { errorText, PlainError } from '../../util/errors.ts';
+import { atEnd } from '../../util/scope.ts';
 import type { StatusReport } from './statusreport.ts';
 
 /** `ok` and the reason when not. */
@@ -40,11 +41,8 @@ export class StatusServer {
         mkdirSync(dirname(options.socketPath), { recursive: true, mode: 0o700 });
         rmSync(options.socketPath, { force: true });
         const umask = process.umask(0o077);
-        try {
-          await server.#open(options.sources, true, { path: options.socketPath }, options.socketPath);
-        } finally {
-          process.umask(umask);
-        }
+        using _end = atEnd(() => process.umask(umask));
+        await server.#open(options.sources, true, { path: options.socketPath }, options.socketPath);
       }
     } catch (error) {
       await server.close();

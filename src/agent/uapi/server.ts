@@ -6,6 +6,7 @@ import { chmodSync, lstatSync, mkdirSync, renameSync, rmSync, unlinkSync, watch 
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { PlainError } from '../../util/errors.ts';
+import { atEnd } from '../../util/scope.ts';
 import type { Link } from '../dataplane/commands.ts';
 import { errno, type Errno, formatState, SetParser } from './parse.ts';
 
@@ -81,15 +82,12 @@ export class Uapi {
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject);
       const umask = process.umask(0o077); // created as 0600: no connection is possible before a chmod
-      try {
-        this.#server.listen(where, () => {
-          this.#server.off('error', reject);
-          this.#server.on('error', error => this.#options.onGone(error.message));
-          resolve();
-        });
-      } finally {
-        process.umask(umask);
-      }
+      using _end = atEnd(() => process.umask(umask));
+      this.#server.listen(where, () => {
+        this.#server.off('error', reject);
+        this.#server.on('error', error => this.#options.onGone(error.message));
+        resolve();
+      });
     });
   }
 

@@ -25,6 +25,7 @@ import { bytesOf, check } from '../../control/validate.ts';
 import type { Shape } from '../../control/validate.ts';
 import { toBase64, wipe } from '../../util/bytes.ts';
 import { PlainError } from '../../util/errors.ts';
+import { wipeAtEnd } from '../../util/scope.ts';
 import { Refused } from '../api.ts';
 import type { Api } from '../api.ts';
 import type { ClientState, Location } from '../state.ts';
@@ -84,14 +85,11 @@ export class Server {
   /** Whether Core made this answer, for the login with this digest. */
   isFromCore(granted: Granted, loginDigest: string): boolean {
     const key = this.#proofKey();
-    try {
-      const request = grantedRequest(this.#state.publicKey, loginDigest, granted);
-      return (
-        granted.session.location === this.#location.id && verifyProof(key, 'granted', request, granted.proof)
-      );
-    } finally {
-      wipe(key);
-    }
+    using _wiped = wipeAtEnd(key);
+    const request = grantedRequest(this.#state.publicKey, loginDigest, granted);
+    return (
+      granted.session.location === this.#location.id && verifyProof(key, 'granted', request, granted.proof)
+    );
   }
 
   async extend(session: string): Promise<SessionInfo> {
@@ -119,25 +117,22 @@ export class Server {
     fields: object,
   ): Promise<[{ nonce: string }, unknown]> {
     const key = this.#proofKey();
-    try {
-      for (let again = false; ; again = true) {
-        const request = {
-          location: this.#location.id,
-          device: this.#state.publicKey,
-          time: Math.round(this.#wallMs() + this.#offsetMs),
-          nonce: toBase64(new Uint8Array(randomBytes(32))),
-        };
-        const proof = makeProof(key, purpose, { ...request, details });
-        try {
-          return [request, await this.#api.post(path, { ...request, ...fields, proof })];
-        } catch (error) {
-          if (again || !(error instanceof Refused) || error.code !== 'clock-skew' || error.time === null)
-            throw error;
-          this.#offsetMs = error.time - this.#wallMs();
-        }
+    using _wiped = wipeAtEnd(key);
+    for (let again = false; ; again = true) {
+      const request = {
+        location: this.#location.id,
+        device: this.#state.publicKey,
+        time: Math.round(this.#wallMs() + this.#offsetMs),
+        nonce: toBase64(new Uint8Array(randomBytes(32))),
+      };
+      const proof = makeProof(key, purpose, { ...request, details });
+      try {
+        return [request, await this.#api.post(path, { ...request, ...fields, proof })];
+      } catch (error) {
+        if (again || !(error instanceof Refused) || error.code !== 'clock-skew' || error.time === null)
+          throw error;
+        this.#offsetMs = error.time - this.#wallMs();
       }
-    } finally {
-      wipe(key);
     }
   }
 

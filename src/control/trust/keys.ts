@@ -5,6 +5,7 @@
 import { createPrivateKey, createPublicKey, diffieHellman, randomBytes, sign, verify } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { fromHex, isZero, wipe } from '../../util/bytes.ts';
+import { wipeAtEnd } from '../../util/scope.ts';
 
 // The fixed DER that precedes the 32 raw bytes (RFC 8410). DER and not JWK: importing it is the cheaper of the two.
 const privatePrefix = {
@@ -81,11 +82,8 @@ function keyPair(curve: Curve): RawKeyPair {
 
 function privateObject(curve: Curve, raw: Uint8Array): KeyObject {
   const der = join(privatePrefix[curve], raw);
-  try {
-    return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
-  } finally {
-    wipe(der);
-  }
+  using _wiped = wipeAtEnd(der);
+  return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
 }
 
 function publicObject(curve: Curve, raw: Uint8Array): KeyObject {

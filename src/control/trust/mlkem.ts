@@ -5,6 +5,7 @@ import * as crypto from 'node:crypto';
 import { sha3_256 as librarySha3, shake256 as libraryShake } from '@noble/hashes/sha3.js';
 import { ml_kem768 } from '@noble/post-quantum/ml-kem.js';
 import { concatBytes, fromHex } from '../../util/bytes.ts';
+import { atEnd } from '../../util/scope.ts';
 
 export interface MlKem {
   readonly name: 'native' | 'library';
@@ -44,11 +45,8 @@ export const libraryKem: MlKem = {
 function nativeKem({ encapsulate, decapsulate }: Encapsulation): MlKem {
   const privateKey = (seed: Uint8Array): crypto.KeyObject => {
     const der = Buffer.from(concatBytes(privatePrefix, seed));
-    try {
-      return crypto.createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
-    } finally {
-      der.fill(0);
-    }
+    using _end = atEnd(() => der.fill(0));
+    return crypto.createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
   };
   return {
     name: 'native',

@@ -4,7 +4,8 @@
 import { signGrant, transcriptOf } from '../../control/trust/grant.ts';
 import type { Grant } from '../../control/trust/grant.ts';
 import { loginDigest, seal } from '../../control/trust/seal.ts';
-import { wipe } from '../../util/bytes.ts';
+import {} from '../../util/bytes.ts';
+import { wipeAtEnd } from '../../util/scope.ts';
 import type { Random } from '../ids.ts';
 import type { LoginState } from '../login/login.ts';
 import { hostAddresses, policyOf } from '../policy/policy.ts';
@@ -41,48 +42,45 @@ export async function mint(order: MintOrder, signKey: Uint8Array, random: Random
   const digest = loginDigest(login.nonce, login.id);
   const transcript = transcriptOf({ id, device: login.deviceKey, location: location.id, login: digest });
   const psk = random(32);
-  try {
-    const forClient = seal(login.kemPublicKey, 'client', transcript, psk, options);
-    if (forClient === null) return null;
-    const grants: { agent: string; text: string }[] = [];
-    for (const agent of order.agents) {
-      // An agent enrolled itself with its KEM; the location's choice concerns clients only.
-      const sealed = seal(agent.kemPublic, 'agent', transcript, psk, { allowX25519: true });
-      if (sealed === null) continue;
-      const grant: Grant = {
-        v: 1,
-        id,
-        epoch,
-        aud: agent.id,
-        location: location.id,
-        device: login.deviceKey,
-        user: login.user,
-        ips: hostAddresses(location.settings, order.host),
-        psk: sealed,
-        login: digest,
-        iat: now,
-        nbf: now,
-        exp: expiresAt,
-        lease: policy.lease,
-        stale: policy.staleAfter,
-        idle: policy.idleAfter,
-        claim: policy.claimWithin,
-        grace: policy.offlineGrace,
-        onRoam: policy.onRoam,
-        aal: login.done,
-      };
-      grants.push({ agent: agent.id, text: signGrant(signKey, grant) });
-    }
-    return {
-      grants,
-      forClient,
-      loginDigest: digest,
-      expiresAt,
-      leaseUntil: leaseEnd(now, policy.lease, expiresAt),
+  using _wiped = wipeAtEnd(psk);
+  const forClient = seal(login.kemPublicKey, 'client', transcript, psk, options);
+  if (forClient === null) return null;
+  const grants: { agent: string; text: string }[] = [];
+  for (const agent of order.agents) {
+    // An agent enrolled itself with its KEM; the location's choice concerns clients only.
+    const sealed = seal(agent.kemPublic, 'agent', transcript, psk, { allowX25519: true });
+    if (sealed === null) continue;
+    const grant: Grant = {
+      v: 1,
+      id,
+      epoch,
+      aud: agent.id,
+      location: location.id,
+      device: login.deviceKey,
+      user: login.user,
+      ips: hostAddresses(location.settings, order.host),
+      psk: sealed,
+      login: digest,
+      iat: now,
+      nbf: now,
+      exp: expiresAt,
+      lease: policy.lease,
+      stale: policy.staleAfter,
+      idle: policy.idleAfter,
+      claim: policy.claimWithin,
+      grace: policy.offlineGrace,
+      onRoam: policy.onRoam,
+      aal: login.done,
     };
-  } finally {
-    wipe(psk);
+    grants.push({ agent: agent.id, text: signGrant(signKey, grant) });
   }
+  return {
+    grants,
+    forClient,
+    loginDigest: digest,
+    expiresAt,
+    leaseUntil: leaseEnd(now, policy.lease, expiresAt),
+  };
 }
 
 /** When a lease that starts now runs out; never after the session. */

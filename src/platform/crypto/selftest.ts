@@ -4,6 +4,7 @@
 import type { Arena } from '../../util/arena.ts';
 import { fromHex, toHex } from '../../util/bytes.ts';
 import { errorText } from '../../util/errors.ts';
+import { atEnd } from '../../util/scope.ts';
 import type { AeadLike } from './chacha.ts';
 import type { Libc } from '../libc.ts';
 import type { CryptoLike } from './openssl.ts';
@@ -42,20 +43,17 @@ export function selfTest(libc: Ground, tested: CryptoLike): string | null {
 
 function testTransport(libc: Ground, tested: CryptoLike): string | null {
   const aead = tested.aead(pattern(32, 1));
-  try {
-    for (const [bytes, answer] of transport) {
-      let sum = 0;
-      for (const counter of counters) {
-        const sealed = testPacket(libc, aead, bytes, counter);
-        if (typeof sealed === 'string') return sealed;
-        sum = checksum(sum, sealed);
-      }
-      if (sum !== answer) return `seals ${bytes} bytes wrongly`;
+  using _end = atEnd(() => aead.destroy());
+  for (const [bytes, answer] of transport) {
+    let sum = 0;
+    for (const counter of counters) {
+      const sealed = testPacket(libc, aead, bytes, counter);
+      if (typeof sealed === 'string') return sealed;
+      sum = checksum(sum, sealed);
     }
-    return null;
-  } finally {
-    aead.destroy();
+    if (sum !== answer) return `seals ${bytes} bytes wrongly`;
   }
+  return null;
 }
 
 /** One packet sealed, or what went wrong with it. */

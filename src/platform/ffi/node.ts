@@ -5,6 +5,7 @@
 import { createRequire } from 'node:module';
 import type { Ffi, Library, NativeFunction, RawFunction, ResultKind, Word } from './ffi.ts';
 import { pointerBytesOf } from './ffi.ts';
+import { atEnd } from '../../util/scope.ts';
 
 type NodeLibrary = {
   getSymbol(name: string): bigint;
@@ -110,9 +111,6 @@ function loadQuietly(): NodeFfi {
     if (text.startsWith('FFI is an experimental feature')) return;
     (emit as (...all: unknown[]) => void).call(process, warning, ...rest);
   };
-  try {
-    return createRequire(import.meta.url)('node:ffi') as NodeFfi;
-  } finally {
-    process.emitWarning = emit;
-  }
+  using _end = atEnd(() => (process.emitWarning = emit));
+  return createRequire(import.meta.url)('node:ffi') as NodeFfi;
 }

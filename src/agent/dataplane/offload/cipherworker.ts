@@ -5,6 +5,7 @@
 import { parentPort } from 'node:worker_threads';
 import { Arena } from '../../../util/arena.ts';
 import type { Memory } from '../../../util/memory.ts';
+import { atEnd } from '../../../util/scope.ts';
 import { chooseCrypto } from '../../../platform/crypto/choose.ts';
 import type { FfiName } from '../../../platform/ffi/ffi.ts';
 import { loadFfi } from '../../../platform/ffi/load.ts';
@@ -53,12 +54,9 @@ export async function serve(seed: CipherSeed): Promise<void> {
   const { memory } = seed;
   const arena = new Arena(memory.buffer, seed.workspace);
   const jobs = new JobRing(arena, seed.jobs);
-  try {
-    const crypto = chooseCrypto(new Libc(ffi, arena), () => portableProviders(arena, memory), seed.crypto);
-    if (arena.alloc(0) > seed.workspace + workspaceBytes) throw new Error('the workspace is too small');
-    parentPort?.postMessage('ready');
-    work(jobs, crypto);
-  } finally {
-    jobs.leave();
-  }
+  using _end = atEnd(() => jobs.leave());
+  const crypto = chooseCrypto(new Libc(ffi, arena), () => portableProviders(arena, memory), seed.crypto);
+  if (arena.alloc(0) > seed.workspace + workspaceBytes) throw new Error('the workspace is too small');
+  parentPort?.postMessage('ready');
+  work(jobs, crypto);
 }
