@@ -110,7 +110,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['src/{util,wireguard,datapath}/**/*.ts'],
+    files: ['src/{util,wireguard,datapath,forward/tcp}/**/*.ts'],
     rules: { ...pureRules, 'no-restricted-syntax': ['error', noDynamicImport, ...noAsync] },
   },
   {
