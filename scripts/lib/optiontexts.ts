@@ -43,7 +43,7 @@ export const proxyTexts: Readonly<Record<keyof typeof proxySpecs, OptionText>> =
   'tls-key': { fallback: 'none', about: 'its private key, PEM without passphrase' },
   'trusted-proxy': {
     fallback: 'none',
-    about: 'addresses of load balancers in front, whose X-Forwarded-For is believed',
+    about: 'addresses or prefixes of load balancers in front, whose X-Forwarded-For is believed',
   },
   'log-level': { fallback: 'info', about: 'error, warn, info, debug or trace' },
   insecure: { fallback: 'false', about: 'allow plain HTTP on addresses other than loopback; for tests' },

@@ -42,14 +42,15 @@ const usage = `usage: sallyport core [--config FILE] [--data DIR] --agents-liste
            [--proxy ws://HOST:PORT]... [--proxy-token-file FILE] [--proxy-ca FILE]
            [--key-file FILE] [--log-level LEVEL] [--insecure]
        sallyport core [--data DIR] [--json] NOUN VERB ...
-           user      add NAME [--groups G,G] | list | totp NAME | recovery NAME | groups NAME G,G | enable | disable | unlock | remove NAME
+           user      add NAME [--groups G,G] | list | totp NAME [--end-sessions] | recovery NAME [--end-sessions] | groups NAME G,G | enable | disable | unlock | remove NAME | rename NAME NEW
            device    token USER [--hours N] | list [USER] | enable | disable | remove ID
-           location  add NAME --network PREFIX [OPTION ...] | set NAME OPTION ... | list | remove NAME
+           location  add NAME --network PREFIX [OPTION ...] | set NAME OPTION ... | list | remove NAME | rename NAME NEW
            agent     token LOCATION [--endpoint HOST:PORT] [--hours N] | list | remove ID
            session   list [--all] | revoke ID | revoke --device ID|KEY | revoke --user NAME
+           lock      list | lift KEY|NAME|ADDRESS
            audit     show [--limit N] | verify [--checkpoint LINE] | checkpoint
            apply FILE [--dry-run] [--prune]
-options of a location:
+options of a location (an empty value takes one back):
   --network PREFIX  --network6 PREFIX   where devices have their addresses; the first is the gateway's
   --endpoint HOST:PORT                  where clients reach the gateway, unless an agent has its own
   --allowed-ips PREFIX,...              what clients send into the tunnel; the networks unless told otherwise
@@ -57,7 +58,7 @@ options of a location:
   --mtu BYTES  --keepalive SECONDS      1420 and 25 unless told otherwise
   --groups GROUP,...                    who may use it; everybody unless told otherwise
   --steps totp/recovery                 steps of a login; "totp,recovery" is one step with a choice, as it is unless told otherwise
-  --allow-x25519                        accept clients without the hybrid KEM: no post-quantum secrecy
+  --allow-x25519[=false]                accept clients without the hybrid KEM: no post-quantum secrecy
   --stale-after --idle-after --max-life --lease --claim-within --offline-grace SECONDS
   --on-roam ignore|reauth  --ack one|all`;
 

@@ -6,6 +6,8 @@ import { untilStopped } from '../control/wire/server.ts';
 import type { TlsFiles } from '../control/wire/server.ts';
 import { isLoopback, listenAddress, readSettings, tlsFiles } from '../control/settings.ts';
 import { errorText, PlainError, usageError } from '../util/errors.ts';
+import type { IpPrefix } from '../util/inet.ts';
+import { readTrusted } from './forwardedfor.ts';
 import { Front } from './front.ts';
 
 export const specs = {
@@ -21,7 +23,7 @@ export const specs = {
 
 const usage = `usage: sallyport proxy [--config FILE] --listen ADDRESS:PORT --core-listen ADDRESS:PORT --core-token-file FILE
   --tls-cert FILE --tls-key FILE   serve HTTPS and WSS; SIGHUP reads them anew
-  --trusted-proxy ADDRESS          a load balancer in front, whose X-Forwarded-For is believed (may be repeated)
+  --trusted-proxy ADDRESS|PREFIX   load balancers in front, whose X-Forwarded-For is believed (may be repeated)
   --insecure                       allow plain HTTP on addresses other than loopback
   --log-level error|warn|info|debug|trace`;
 
@@ -63,7 +65,7 @@ async function serve(args: string[]): Promise<number> {
       'no-tls',
       'plain HTTP is for loopback only: give --tls-cert and --tls-key, or --insecure',
     );
-  const front = new Front({ log, coreToken, tls, trustedProxies: settings['trusted-proxy'] });
+  const front = new Front({ log, coreToken, tls, trustedProxies: settings['trusted-proxy'].map(trusted) });
   const at = await front.listen(publicAt, coreAt).catch((cause: unknown) => {
     throw new PlainError('cannot-listen', `cannot listen: ${errorText(cause)}`, 1, cause);
   });
@@ -73,4 +75,13 @@ async function serve(args: string[]): Promise<number> {
   await stopped;
   await front.close();
   return 0;
+}
+
+function trusted(text: string): IpPrefix {
+  const prefix = readTrusted(text);
+  if (prefix !== null) return prefix;
+  throw usageError(
+    'bad-trusted-proxy',
+    `--trusted-proxy must be an address or a prefix such as 192.0.2.0/24, not "${text}"`,
+  );
 }

@@ -11,7 +11,9 @@ import { paths } from '../control/clientapi/words.ts';
 import type { RelayAnswer, RelayRequest } from '../control/wire/relay.ts';
 import { bodyText, closeNow, listen, renewOnHangup, webServer } from '../control/wire/server.ts';
 import type { TlsFiles } from '../control/wire/server.ts';
-import { parseAddress, sourceNetwork } from '../util/inet.ts';
+import { sourceNetwork } from '../util/inet.ts';
+import type { IpPrefix } from '../util/inet.ts';
+import { clientAddress } from './forwardedfor.ts';
 import { Limits } from './limits.ts';
 import { Uplink } from './uplink.ts';
 
@@ -23,7 +25,7 @@ export interface FrontOptions {
   readonly tls?: TlsFiles | undefined;
   readonly limits?: Limits;
   /** Load balancers in front, whose X-Forwarded-For is believed. */
-  readonly trustedProxies?: readonly string[];
+  readonly trustedProxies?: readonly IpPrefix[];
 }
 
 const forwarded = new Map([
@@ -40,7 +42,7 @@ const commentEveryMs = 20_000;
 export class Front {
   readonly #log: Log;
   readonly #limits: Limits;
-  readonly #trusted: ReadonlySet<string>;
+  readonly #trusted: readonly IpPrefix[];
   readonly #uplink = new Uplink();
   readonly #public: Server;
   readonly #core: Server;
@@ -48,7 +50,7 @@ export class Front {
   constructor(options: FrontOptions) {
     this.#log = options.log;
     this.#limits = options.limits ?? new Limits();
-    this.#trusted = new Set((options.trustedProxies ?? []).map(sourceNetwork));
+    this.#trusted = options.trustedProxies ?? [];
     this.#public = webServer(options.tls, (request, response) => void this.#client(request, response));
     this.#public.maxConnections = 8192;
     this.#core = webServer(options.tls, (_request, response) =>
@@ -128,16 +130,11 @@ export class Front {
     });
   }
 
-  /** The last hop that is not one of ours. Without trusted load balancers that is the socket's other end, whatever headers say. */
+  /** Without trusted load balancers that is the socket's other end, whatever headers say. */
   #source(request: IncomingMessage): string {
-    const near = sourceNetwork(request.socket.remoteAddress ?? 'unknown');
-    if (!this.#trusted.has(near)) return near;
-    const header = request.headers['x-forwarded-for'];
-    const hops = (Array.isArray(header) ? header.join(',') : (header ?? ''))
-      .split(',')
-      .map(hop => hop.trim());
-    const last = hops.at(-1);
-    return last === undefined || parseAddress(last) === null ? near : sourceNetwork(last);
+    const header = request.headers['x-forwarded-for'] ?? '';
+    const text = Array.isArray(header) ? header.join(',') : header;
+    return sourceNetwork(clientAddress(request.socket.remoteAddress ?? 'unknown', text, this.#trusted));
   }
 
   #forward(response: ServerResponse, request: Parameters<Uplink['ask']>[0]): void {

@@ -14,7 +14,8 @@ export interface LimitRule {
   readonly sourcesMax: number;
 }
 
-export const publicRule: LimitRule = { perSecond: 2, burst: 30, sourcesMax: 16_384 };
+/** 200 people behind one address log in within ten seconds, with three requests each. */
+export const publicRule: LimitRule = { perSecond: 40, burst: 600, sourcesMax: 16_384 };
 
 export class Limits {
   readonly #rule: LimitRule;

@@ -37,6 +37,10 @@ t.test('mistakes: one line and status 2', async t => {
     [[...token, '--tls-key', '/nonexistent', '--tls-cert', '/nonexistent'], /nonexistent/],
     [[...token, '--port', '1'], /unknown argument "--port"/],
     [[...token, '--log-level', 'loud'], /log-level must be/],
+    [
+      [...token, '--trusted-proxy', 'banana'],
+      /--trusted-proxy must be an address or a prefix .* not "banana"/,
+    ],
   ];
   for (const [args, message] of table) {
     const ran = await here(t, args);

@@ -6,6 +6,7 @@ import { WebSocket } from 'ws';
 import { createLog } from '../../src/control/log.ts';
 import { relayProtocol } from '../../src/control/wire/relay.ts';
 import { paths } from '../../src/control/clientapi/words.ts';
+import { readTrusted } from '../../src/proxy/forwardedfor.ts';
 import { Front } from '../../src/proxy/front.ts';
 import { Limits } from '../../src/proxy/limits.ts';
 
@@ -15,10 +16,11 @@ const any = { host: '127.0.0.1', port: 0 };
 async function front(
   t: { teardown(act: () => Promise<void>): void },
   limits = plenty,
-  trustedProxies: string[] = [],
+  trusted: string[] = [],
 ): Promise<{ base: string; core: string; lines: string[] }> {
   const lines: string[] = [];
   const log = createLog({ area: 'proxy', level: 'trace', write: line => lines.push(line) });
+  const trustedProxies = trusted.map(text => readTrusted(text)!);
   const made = new Front({ log, coreToken: 'the-token-of-core', limits, trustedProxies });
   const at = await made.listen(any, any);
   t.teardown(() => made.close());

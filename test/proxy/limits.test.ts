@@ -1,5 +1,5 @@
 import t from 'tap';
-import { Limits } from '../../src/proxy/limits.ts';
+import { Limits, publicRule } from '../../src/proxy/limits.ts';
 
 t.test('a burst, then a steady rate, per source', async t => {
   const limits = new Limits({ perSecond: 2, burst: 3, sourcesMax: 10 });
@@ -20,4 +20,11 @@ t.test('the table is bounded', async t => {
   const limits = new Limits({ perSecond: 1, burst: 1, sourcesMax: 10 });
   for (let i = 0; i < 1000; i++) limits.take(`10.0.${i >> 8}.${i & 255}`, 0);
   t.equal(limits.size, 10);
+});
+
+t.test('an office of 200 people behind one address logs in within ten seconds', async t => {
+  const limits = new Limits(publicRule);
+  let taken = 0;
+  for (let now = 0; now < 10_000; now += 10) if (limits.take('192.0.2.1', now)) taken++;
+  t.ok(taken >= 600, `${taken} requests: three each`);
 });

@@ -36,7 +36,7 @@ export const sessionToken: Shape<string> = pattern(
 
 /** `HOST:PORT`, a name, an IPv4 address or an IPv6 address in brackets. */
 export const endpointText: Shape<string> = pattern(
-  /^(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?):[1-9][0-9]{0,4}$/,
+  /^(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?):([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])$/,
   'an endpoint such as "gate.example:51820"',
   300,
 );

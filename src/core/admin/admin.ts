@@ -4,6 +4,7 @@
 import { usageError } from '../../util/errors.ts';
 import { auditVerbs } from './audit.ts';
 import { deviceVerbs, userVerbs } from './people.ts';
+import { lockVerbs } from './locks.ts';
 import { agentVerbs, locationVerbs } from './places.ts';
 import { sessionVerbs } from './sessions.ts';
 import type { Said, Scope, Verbs } from './verb.ts';
@@ -14,6 +15,7 @@ const verbs: Readonly<Record<string, Verbs>> = {
   location: locationVerbs,
   agent: agentVerbs,
   session: sessionVerbs,
+  lock: lockVerbs,
   audit: auditVerbs,
 };
 

@@ -10,7 +10,7 @@ import type { Said, Scope } from './verb.ts';
 import { administer } from './admin.ts';
 import { locationSettings, settingsProblem } from '../policy/policy.ts';
 import type { LocationSettings } from '../policy/policy.ts';
-import { readWords } from './words.ts';
+import { readWords, switchOption } from './words.ts';
 
 interface Change {
   readonly line: string;
@@ -26,8 +26,8 @@ export function apply(scope: Scope, args: readonly string[]): Said {
   const [name, text] = words.positions;
   const file = readFile(name!, text ?? '');
   const changes = [...locationChanges(scope, file.locations), ...userChanges(scope, file.users)];
-  if (words.options.has('prune')) changes.push(...pruned(scope, file));
-  const dryRun = words.options.has('dry-run');
+  if (switchOption(words, 'prune') === true) changes.push(...pruned(scope, file));
+  const dryRun = switchOption(words, 'dry-run') === true;
   if (!dryRun) scope.store.db.transaction(() => changes.forEach(change => change.make()));
   const ended = dryRun ? 0 : scope.sessions.enforce('admin');
   const lines = changes.map(change => change.line);

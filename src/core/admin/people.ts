@@ -6,9 +6,22 @@ import { enrolSecret } from '../../control/trust/enrolment.ts';
 import { hashToken, newId, newToken } from '../ids.ts';
 import { hashRecoveryCode, newRecoveryCodes } from '../methods/recovery.ts';
 import { base32, otpauthUri, totpSeedBytes } from '../methods/totp.ts';
-import { listOption, numberOption, readWords } from './words.ts';
-import { audit, date, deviceOf, endedText, groupNames, named, said, table, userOf } from './verb.ts';
+import { hoursOption, listOption, readWords, switchOption } from './words.ts';
+import type { Words } from './words.ts';
+import {
+  audit,
+  date,
+  deviceOf,
+  endedText,
+  groupNames,
+  liveText,
+  named,
+  said,
+  table,
+  userOf,
+} from './verb.ts';
 import type { Said, Scope, Verb, Verbs } from './verb.ts';
+import type { User } from '../store/people.ts';
 
 function userAdd(scope: Scope, args: readonly string[]): Said {
   const words = readWords('user add', args, ['NAME'], { groups: true });
@@ -39,21 +52,22 @@ function userList(scope: Scope, args: readonly string[]): Said {
 }
 
 function userTotp(scope: Scope, args: readonly string[]): Said {
-  const words = readWords('user totp', args, ['NAME'], {});
+  const words = readWords('user totp', args, ['NAME'], { 'end-sessions': false });
   const user = userOf(scope, words.positions[0]!);
   const seed = scope.random(totpSeedBytes);
   scope.store.people.setTotp(user.id, seed);
   audit(scope, 'user.totp', { reason: user.name });
   const uri = otpauthUri(user.name, 'Sallyport', seed);
+  const { ended, live, text } = sessionsAfter(scope, user, words);
   return said(
-    { user: user.name, uri, secret: base32(seed) },
+    { user: user.name, uri, secret: base32(seed), ended, live },
     // Light on dark: a terminal with dark letters on light shows it inverted, which authenticators read as well.
-    `${renderUnicodeCompact(uri, { ecc: 'L', border: 2 })}\n${uri}\nshown once: scan it, or type the secret ${base32(seed)}`,
+    `${renderUnicodeCompact(uri, { ecc: 'L', border: 2 })}\n${uri}\nshown once: scan it, or type the secret ${base32(seed)}${text}`,
   );
 }
 
 function userRecovery(scope: Scope, args: readonly string[]): Said {
-  const words = readWords('user recovery', args, ['NAME'], {});
+  const words = readWords('user recovery', args, ['NAME'], { 'end-sessions': false });
   const user = userOf(scope, words.positions[0]!);
   const codes = newRecoveryCodes(scope.random);
   scope.store.people.setRecoveryCodes(
@@ -61,7 +75,37 @@ function userRecovery(scope: Scope, args: readonly string[]): Said {
     codes.map(code => hashRecoveryCode(user.id, code)!),
   );
   audit(scope, 'user.recovery', { reason: user.name });
-  return said({ user: user.name, codes }, `${codes.join('\n')}\nshown once: each works one time`);
+  const { ended, live, text } = sessionsAfter(scope, user, words);
+  return said(
+    { user: user.name, codes, ended, live },
+    `${codes.join('\n')}\nshown once: each works one time${text}`,
+  );
+}
+
+/** New factors leave sessions alone, unless asked: renewing them is routine, a stolen phone is not. */
+function sessionsAfter(
+  scope: Scope,
+  user: User,
+  words: Words,
+): { ended: number; live: number; text: string } {
+  const isTheirs = (session: { user: string }): boolean => session.user === user.id;
+  if (switchOption(words, 'end-sessions') !== true) {
+    const live = scope.store.sessions.live().filter(isTheirs).length;
+    return { ended: 0, live, text: liveText(live, user.name) };
+  }
+  const ended = scope.sessions.endWhere(isTheirs, 'revoked-admin', 'admin');
+  return { ended, live: 0, text: endedText(ended) };
+}
+
+function userRename(scope: Scope, args: readonly string[]): Said {
+  const words = readWords('user rename', args, ['NAME', 'NEW'], {});
+  const user = userOf(scope, words.positions[0]!);
+  const name = named(words.positions[1]!, 'a user name');
+  if (scope.store.people.userNamed(name) !== undefined)
+    throw new PlainError('exists', `there is a user ${name} already`);
+  scope.store.people.renameUser(user.id, name);
+  audit(scope, 'user.renamed', { reason: `${user.name} -> ${name}` });
+  return said({ id: user.id, name }, `user ${user.name} is ${name} now`);
 }
 
 function userGroups(scope: Scope, args: readonly string[]): Said {
@@ -108,7 +152,7 @@ function userRemove(scope: Scope, args: readonly string[]): Said {
 function deviceToken(scope: Scope, args: readonly string[]): Said {
   const words = readWords('device token', args, ['USER'], { hours: true });
   const user = userOf(scope, words.positions[0]!);
-  const expiresAt = scope.clock() + (numberOption(words, 'hours', 'hours') ?? 24) * 3600_000;
+  const expiresAt = scope.clock() + hoursOption(words);
   const token = newToken('spe', scope.random);
   const { ticket, key } = enrolSecret(token);
   scope.store.logins.addToken(hashToken(ticket), 'enrol', user.id, {}, expiresAt, key);
@@ -166,6 +210,7 @@ export const userVerbs: Verbs = {
   disable: userSwitch(true),
   enable: userSwitch(false),
   unlock: userUnlock,
+  rename: userRename,
   remove: userRemove,
 };
 

@@ -8,10 +8,11 @@ import { PlainError, usageError } from '../../util/errors.ts';
 import { formatPrefix } from '../../util/inet.ts';
 import { hashToken, newId, newToken } from '../ids.ts';
 import { locationFlags, settingsFrom } from './locationflags.ts';
-import { locationSettings, networksOf, settingsProblem } from '../policy/policy.ts';
+import { locationSettings, networksOf, overlap, settingsProblem } from '../policy/policy.ts';
 import type { LocationSettings } from '../policy/policy.ts';
 import type { Location } from '../store/places.ts';
-import { numberOption, readWords } from './words.ts';
+import { dismissAgent } from '../sessions/dismissal.ts';
+import { hoursOption, readWords } from './words.ts';
 import { audit, date, endedText, locationOf, named, said, table } from './verb.ts';
 import type { Said, Scope, Verbs } from './verb.ts';
 
@@ -23,6 +24,7 @@ function locationAdd(scope: Scope, args: readonly string[]): Said {
 }
 
 export function addLocation(scope: Scope, name: string, settings: LocationSettings): Said {
+  named(name, 'a location name');
   checkSettings(settings);
   if (scope.store.places.locationNamed(name) !== undefined)
     throw new PlainError('exists', `there is a location ${name} already`);
@@ -33,7 +35,7 @@ export function addLocation(scope: Scope, name: string, settings: LocationSettin
   audit(scope, 'location.added', { location: name });
   return said(
     { id: location, name, settings },
-    `location ${name} (${location}), network ${networksText(settings)}${dangerText(settings)}`,
+    `location ${name} (${location}), network ${networksText(settings)}${dangerText(settings)}${overlapText(scope, location, settings)}`,
   );
 }
 
@@ -65,7 +67,7 @@ export function changeLocation(scope: Scope, location: Location, settings: Locat
   for (const agent of scope.store.places.agents(location.id)) scope.sessions.hub.configure(agent.id);
   return said(
     { id: location.id, name: location.name, settings, ended },
-    `location ${location.name} changed${endedText(ended)}${dangerText(settings)}`,
+    `location ${location.name} changed${endedText(ended)}${dangerText(settings)}${overlapText(scope, location.id, settings)}`,
   );
 }
 
@@ -100,7 +102,7 @@ function locationRemove(scope: Scope, args: readonly string[]): Said {
   const location = locationOf(scope, readWords('location remove', args, ['NAME'], {}).positions[0]!);
   const ended = scope.sessions.endWhere(session => session.location === location.id, 'policy', 'admin');
   for (const agent of scope.store.places.agents(location.id))
-    scope.sessions.hub.drop(agent.id, 4001, 'the location was removed');
+    dismissAgent(scope, agent.id, 'the location was removed');
   scope.store.places.removeLocation(location.id);
   audit(scope, 'location.removed', { location: location.name });
   return said(
@@ -118,7 +120,7 @@ function agentToken(scope: Scope, args: readonly string[]): Said {
       'bad-endpoint',
       `--endpoint must be HOST:PORT such as gate.example:51820, not "${endpoint}"`,
     );
-  const expiresAt = scope.clock() + (numberOption(words, 'hours', 'hours') ?? 24) * 3600_000;
+  const expiresAt = scope.clock() + hoursOption(words);
   const token = newToken('spj', scope.random);
   const details: Record<string, string> = endpoint === undefined ? {} : { endpoint };
   scope.store.logins.addToken(hashToken(token), 'join', location.id, details, expiresAt);
@@ -151,13 +153,10 @@ function agentList(scope: Scope, args: readonly string[]): Said {
 function agentRemove(scope: Scope, args: readonly string[]): Said {
   const agent = scope.store.places.agent(readWords('agent remove', args, ['ID'], {}).positions[0]!);
   if (agent === undefined) throw new PlainError('no-agent', 'there is no such agent: see "core agent list"');
-  scope.sessions.hub.drop(agent.id, 4001, 'the agent was removed');
+  const ended = dismissAgent(scope, agent.id, 'the agent was removed');
   scope.store.places.removeAgent(agent.id);
   audit(scope, 'agent.removed', { reason: agent.name });
-  return said(
-    { agent: agent.id },
-    `agent ${agent.name} removed; stop it, it keeps its sessions until their deadlines`,
-  );
+  return said({ agent: agent.id, ended }, `agent ${agent.name} removed; stop it${endedText(ended)}`);
 }
 
 function checkSettings(settings: LocationSettings): void {
@@ -173,9 +172,35 @@ function dangerText(settings: LocationSettings): string {
     : `\nWARNING: sessions go stale after ${stale} s. WireGuard re-handshakes only every 120 s, so live tunnels will be logged out: for demonstrations only`;
 }
 
+/** Two locations may share a network, each behind its own gateways; a device cannot be up in both at once. */
+function overlapText(scope: Scope, location: string, settings: LocationSettings): string {
+  const mine = networksOf(settings);
+  const others = scope.store.places
+    .locations()
+    .filter(other => other.id !== location)
+    .filter(other => networksOf(other.settings).some(net => mine.some(own => overlap(own, net))))
+    .map(({ name }) => name);
+  return others.length === 0
+    ? ''
+    : `\nWARNING: the network overlaps that of ${others.join(', ')}: a device cannot be up in both`;
+}
+
+function locationRename(scope: Scope, args: readonly string[]): Said {
+  const words = readWords('location rename', args, ['NAME', 'NEW'], {});
+  const location = locationOf(scope, words.positions[0]!);
+  const name = named(words.positions[1]!, 'a location name');
+  if (scope.store.places.locationNamed(name) !== undefined)
+    throw new PlainError('exists', `there is a location ${name} already`);
+  scope.store.places.renameLocation(location.id, name);
+  audit(scope, 'location.renamed', { location: name, reason: `${location.name} -> ${name}` });
+  for (const agent of scope.store.places.agents(location.id)) scope.sessions.hub.configure(agent.id);
+  return said({ id: location.id, name }, `location ${location.name} is ${name} now`);
+}
+
 export const locationVerbs: Verbs = {
   add: locationAdd,
   set: locationSet,
+  rename: locationRename,
   list: locationList,
   remove: locationRemove,
 };

@@ -1,13 +1,14 @@
 // The administrator's verbs on sessions.
 
 import { PlainError, usageError } from '../../util/errors.ts';
-import { readWords } from './words.ts';
+import { readWords, switchOption } from './words.ts';
 import { date, deviceOf, said, table, userOf } from './verb.ts';
 import type { Said, Scope, Verbs } from './verb.ts';
 
 function sessionList(scope: Scope, args: readonly string[]): Said {
   const words = readWords('session list', args, [], { all: false });
-  const found = words.options.has('all') ? scope.store.sessions.recent(200) : scope.store.sessions.live();
+  const found =
+    switchOption(words, 'all') === true ? scope.store.sessions.recent(200) : scope.store.sessions.live();
   const sessions = found.map(({ tokenHash: _hash, policy: _policy, ...session }) => ({
     ...session,
     userName: scope.store.people.user(session.user)?.name ?? null,

@@ -46,8 +46,16 @@ export function locationOf(scope: Scope, name: string): Location {
 }
 
 export function named(text: string, what: string): string {
-  if (!check(label, text).ok || text.startsWith('-'))
-    throw usageError('bad-name', `"${text}" is not ${what}: one line of 1 to 100 characters`);
+  if (
+    !check(label, text).ok ||
+    text.startsWith('-') ||
+    text.trim() !== text ||
+    text.normalize('NFC') !== text
+  )
+    throw usageError(
+      'bad-name',
+      `"${text}" is not ${what}: one line of 1 to 100 characters, without spaces at its ends`,
+    );
   return text;
 }
 
@@ -67,6 +75,13 @@ export function audit(
 
 export function said(data: unknown, text: string): Said {
   return { data, text };
+}
+
+/** After something that ends no session by itself. */
+export function liveText(live: number, user: string): string {
+  if (live === 0) return '';
+  const sessions = live === 1 ? '1 live session goes on' : `${live} live sessions go on`;
+  return `\n${sessions}: "core session revoke --user ${user}" ends ${live === 1 ? 'it' : 'them'}`;
 }
 
 export function endedText(ended: number): string {

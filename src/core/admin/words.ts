@@ -27,7 +27,13 @@ export function readWords(
     if (!Object.hasOwn(known, name))
       throw usageError('unknown-option', `core ${verb}: unknown option --${name}${list(known)}`);
     if (known[name] !== true) {
-      options.set(name, 'true');
+      const state = equals < 0 ? 'true' : arg.slice(equals + 1);
+      if (state !== 'true' && state !== 'false')
+        throw usageError(
+          'option-value',
+          `core ${verb}: --${name} is a switch: true or false, not "${state}"`,
+        );
+      options.set(name, state);
       continue;
     }
     const value = equals < 0 ? args[++i] : arg.slice(equals + 1);
@@ -43,6 +49,19 @@ export function readWords(
         .join('')}`,
     );
   return { positions: found, options };
+}
+
+export function switchOption(words: Words, name: string): boolean | undefined {
+  const text = words.options.get(name);
+  return text === undefined ? undefined : text === 'true';
+}
+
+/** How long a token lives, in milliseconds: a day unless told otherwise, at most a year. */
+export function hoursOption(words: Words): number {
+  const hours = numberOption(words, 'hours', 'hours') ?? 24;
+  if (hours < 1 || hours > 8760)
+    throw usageError('bad-number', `--hours must be from 1 to 8760, not ${hours}`);
+  return hours * 3600_000;
 }
 
 export function numberOption(words: Words, name: string, unit: string): number | undefined {

@@ -48,6 +48,8 @@ interface Connection {
   pings: number;
   lastPingAt: number;
   readonly unacked: Map<string, Unacked>;
+  /** Closed with this as soon as nothing waits for an acknowledgement. */
+  leaving: { readonly code: number; readonly reason: string } | null;
 }
 
 const retryEveryMs = 2000;
@@ -73,6 +75,7 @@ export class Hub {
       pings: 0,
       lastPingAt: now,
       unacked: new Map(),
+      leaving: null,
     });
     this.#sendSnapshot(agent);
   }
@@ -84,12 +87,12 @@ export class Hub {
   }
 
   isConnected(agent: string): boolean {
-    return this.#connections.has(agent);
+    return this.#connections.get(agent)?.leaving === null;
   }
 
   connected(location?: string): string[] {
     return [...this.#connections]
-      .filter(([, c]) => location === undefined || c.location === location)
+      .filter(([, c]) => c.leaving === null && (location === undefined || c.location === location))
       .map(([agent]) => agent);
   }
 
@@ -117,8 +120,12 @@ export class Hub {
     return this.#sendDelta(agent, seq => ({ type: 'config', seq, config }));
   }
 
-  drop(agent: string, code: number, reason: string): void {
-    this.#connections.get(agent)?.line.close(code, reason);
+  /** The agent is given up once it has acknowledged what it was told: first told, then forgotten. */
+  dismiss(agent: string, code: number, reason: string): void {
+    const connection = this.#connections.get(agent);
+    if (connection === undefined) return;
+    connection.leaving = { code, reason };
+    this.#settle(agent, connection);
   }
 
   closeAll(code: number, reason: string): void {
@@ -142,9 +149,11 @@ export class Hub {
         return true;
       case 'revoked':
         connection.unacked.delete(`revoke/${frame.id}`);
+        this.#settle(agent, connection);
         return true;
       case 'synced':
         this.#synced(agent, connection, frame);
+        this.#settle(agent, connection);
         return true;
       case 'resync':
         this.#sendSnapshot(agent);
@@ -183,6 +192,13 @@ export class Hub {
         connection.line.send(waiting.frame(++connection.seq));
       }
     }
+  }
+
+  #settle(agent: string, connection: Connection): void {
+    const { leaving, unacked, line } = connection;
+    if (leaving === null || unacked.size > 0) return;
+    this.#connections.delete(agent);
+    line.close(leaving.code, leaving.reason);
   }
 
   #synced(agent: string, connection: Connection, frame: Extract<AgentFrame, { type: 'synced' }>): void {

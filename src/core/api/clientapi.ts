@@ -107,7 +107,7 @@ export class Api {
     );
     if (result.ok) return success(result.answer);
     if (result.code === 'bad-token') store.logins.saveGate(key, counted('source', gate, now));
-    return enrolFailure(result.code);
+    return enrolFailure(result.code, result.where);
   }
 
   async #start(request: ApiRequest): Promise<ApiReply> {
@@ -275,7 +275,7 @@ function notAuthorised(why: NotAuthorised): ApiReply {
   }
 }
 
-function enrolFailure(code: EnrolRefusal): { status: number; body: string } {
+function enrolFailure(code: EnrolRefusal, where = 'this location'): { status: number; body: string } {
   switch (code) {
     case 'bad-token':
       return failure(403, code, 'this enrolment token is not valid (any more): ask for a new one');
@@ -284,7 +284,11 @@ function enrolFailure(code: EnrolRefusal): { status: number; body: string } {
     case 'bad-key':
       return failure(400, code, 'this is not a usable public key');
     case 'network-full':
-      return failure(503, code, 'the network of the location has no free address');
+      return failure(
+        503,
+        code,
+        `no free address for another device: the network of ${where} is full; tell an administrator`,
+      );
     default:
       return code satisfies never;
   }

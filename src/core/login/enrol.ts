@@ -20,7 +20,8 @@ import type { Store } from '../store/store.ts';
 
 export type EnrolRefusal = 'bad-token' | 'key-taken' | 'bad-key' | 'network-full';
 export type Enrolled<T> =
-  { readonly ok: true; readonly answer: T } | { readonly ok: false; readonly code: EnrolRefusal };
+  | { readonly ok: true; readonly answer: T }
+  | { readonly ok: false; readonly code: EnrolRefusal; readonly where?: string };
 
 const devicesMax = 65_536;
 
@@ -43,8 +44,16 @@ export function enrolDevice(
     const id = newId('d', random);
     store.people.addDevice(id, user.id, request.name, request.devicePublicKey, now);
     const locations = locationsFor(store, user, id, connected);
-    if (locations.length < permitted(store, user).length) throw new Refused('network-full');
-    store.audit.append(now, { what: 'device.enrolled', who: user.name, device: request.name, from: source });
+    const full = permitted(store, user).filter(({ id: at }) => locations.every(found => found.id !== at));
+    const names = full.map(({ name }) => name).join(', ');
+    if (locations.length === 0 && full.length > 0) throw new Refused('network-full', names);
+    store.audit.append(now, {
+      what: 'device.enrolled',
+      who: user.name,
+      device: request.name,
+      from: source,
+      ...(full.length > 0 && { reason: `no free address: ${names}` }),
+    });
     const enrolled = { device: id, user: user.name, locations };
     return { enrolled, proof: answerProof(token.key, request.devicePublicKey, enrolled) };
   });
@@ -53,10 +62,13 @@ export function enrolDevice(
 /** Thrown inside of a transaction, so that it rolls back and the token stays good. */
 class Refused extends Error {
   readonly refusal: EnrolRefusal;
+  /** The locations that are full. */
+  readonly where: string | undefined;
 
-  constructor(refusal: EnrolRefusal) {
+  constructor(refusal: EnrolRefusal, where?: string) {
     super(refusal);
     this.refusal = refusal;
+    this.where = where;
   }
 }
 
@@ -64,7 +76,8 @@ function attempt<T>(store: Store, work: () => T): Enrolled<T> {
   try {
     return { ok: true, answer: store.db.transaction(work) };
   } catch (error) {
-    if (error instanceof Refused) return { ok: false, code: error.refusal };
+    if (error instanceof Refused)
+      return { ok: false, code: error.refusal, ...(error.where !== undefined && { where: error.where }) };
     throw error;
   }
 }

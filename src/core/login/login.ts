@@ -83,7 +83,8 @@ export interface StartFacts {
 
 export function start(facts: StartFacts): Outcome {
   const { now, source, subject } = facts;
-  const wait = waitMs(source.kind, source.gate, now);
+  // A right proof passes: strangers at the same address do not keep its owner out.
+  const wait = subject === null ? waitMs(source.kind, source.gate, now) : 0;
   if (wait > 0) return { effects: [], answer: { say: 'wait', seconds: Math.ceil(wait / 1000) } };
   const decoy: Answer = { say: 'started', login: facts.newId, steps: facts.decoySteps, index: 1 };
   // Without a right proof nothing is stored about the device or its user; the source alone pays.
@@ -122,7 +123,9 @@ export function admit(
   method: string,
   gates: readonly HeldGate[],
 ): Admission {
-  const wait = Math.max(...gates.map(({ kind, gate }) => waitMs(kind, gate, now)));
+  // A login that exists was begun with a right proof: its own gates hold it back, never those of its neighbours.
+  const holding = login === null ? gates : gates.filter(({ kind }) => kind !== 'source');
+  const wait = Math.max(0, ...holding.map(({ kind, gate }) => waitMs(kind, gate, now)));
   if (wait > 0)
     return {
       admitted: false,

@@ -11,11 +11,19 @@ import {
   literal,
   object,
   optional,
-  pattern,
   prefixText,
+  ShapeError,
 } from '../../control/validate.ts';
 import type { Optional, Shape, Shaped } from '../../control/validate.ts';
-import { addressAt, formatAddress, formatPrefix, network, parsePrefixOrAddress } from '../../util/inet.ts';
+import {
+  addressAt,
+  contains,
+  formatAddress,
+  formatPrefix,
+  network,
+  parseAddress,
+  parsePrefixOrAddress,
+} from '../../util/inet.ts';
 import type { IpPrefix } from '../../util/inet.ts';
 
 /** WireGuard re-handshakes about every 120 s and drops keys at 180 s: a shorter `stale` logs live peers out. */
@@ -70,6 +78,11 @@ export const defaultPolicy: Policy = {
   ack: 'one',
 };
 
+const addressText: Shape<string> = (value, path) => {
+  if (typeof value !== 'string' || parseAddress(value) === null) throw new ShapeError(path, 'an IP address');
+  return value;
+};
+
 const methodName = literal('totp', 'recovery');
 
 /** A location as it is declared, in a file or on the command line. */
@@ -82,7 +95,7 @@ export const locationSettings: Shape<LocationSettings> = object({
   endpoint: optional(endpointText),
   /** What clients route into the tunnel; the networks themselves by default. */
   allowedIps: optional(list(prefixText, 256)),
-  dns: optional(list(pattern(/^[0-9a-fA-F.:]{2,45}$/, 'an IP address', 45), 8)),
+  dns: optional(list(addressText, 8)),
   mtu: optional(integer(576, 65_535)),
   keepalive: optional(integer(0, 65_535)),
   /** Groups that may use it; empty is every user. */
@@ -171,7 +184,12 @@ export function settingsProblem(settings: LocationSettings): string | null {
     const wanted = formatPrefix(network(net));
     if (formatPrefix(net) !== wanted)
       return `network ${formatPrefix(net)} has host bits set: did you mean ${wanted}?`;
+    if (unusable.some(range => overlap(range, net)))
+      return `network ${wanted} is not for hosts: give one of unicast addresses, such as 10.77.0.0/24`;
   }
+  const steps = stepsOf(settings);
+  if (!areDistinct(steps))
+    return `steps ${steps.map(step => step.join()).join('/')} ask for one factor twice`;
   const [four, six] = networksOf(settings);
   if (six === undefined) return null;
   if (six.family !== 6 || four!.family !== 4)
@@ -179,4 +197,21 @@ export function settingsProblem(settings: LocationSettings): string | null {
   if (2 ** Math.min(16, 128 - six.prefix) <= last)
     return `network6 ${settings.network6} has less room than ${settings.network}: give at least a /112`;
   return null;
+}
+
+/** "This network", loopback, multicast and reserved. */
+const unusable = ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/3', '::/96', 'ff00::/8'].map(text =>
+  parsePrefixOrAddress(text)!,
+);
+
+export function overlap(a: IpPrefix, b: IpPrefix): boolean {
+  return contains(a, b) || contains(b, a);
+}
+
+/** Can each step be done with a method of its own? */
+function areDistinct(steps: readonly (readonly string[])[], used: readonly string[] = []): boolean {
+  const [first, ...rest] = steps;
+  if (first === undefined) return true;
+  if (new Set(first).size < first.length) return false;
+  return first.some(method => !used.includes(method) && areDistinct(rest, [...used, method]));
 }

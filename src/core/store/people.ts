@@ -60,6 +60,10 @@ export class People {
       this.#db.run('UPDATE users SET disabled = ? WHERE id = ?', change.disabled ? 1 : 0, id);
   }
 
+  renameUser(id: string, name: string): void {
+    this.#db.run('UPDATE users SET name = ? WHERE id = ?', name, id);
+  }
+
   removeUser(id: string): void {
     this.#db.run('DELETE FROM users WHERE id = ?', id);
   }

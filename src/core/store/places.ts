@@ -55,6 +55,10 @@ export class Places {
     this.#db.run('UPDATE locations SET settings = ? WHERE id = ?', JSON.stringify(settings), id);
   }
 
+  renameLocation(id: string, name: string): void {
+    this.#db.run('UPDATE locations SET name = ? WHERE id = ?', name, id);
+  }
+
   removeLocation(id: string): void {
     this.#db.run('DELETE FROM locations WHERE id = ?', id);
   }

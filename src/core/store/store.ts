@@ -2,7 +2,7 @@
 // the first run.
 
 import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ed25519PublicKey, generateSignKeyPair } from '../../control/trust/keys.ts';
 import type { RawKeyPair } from '../../control/trust/keys.ts';
@@ -46,9 +46,15 @@ export function openStore(directory: string, keyFile: string = join(directory, '
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const key = storeKey(keyFile, existsSync(join(directory, 'core.db')));
   const path = join(directory, 'core.db');
+  keepPrivate(path);
   const db = new Database(path);
-  chmodSync(path, 0o600);
   return new Store(db, new Vault(key));
+}
+
+/** SQLite gives its log the mode that the database has when it is opened: made first, by us, whatever the umask. */
+function keepPrivate(path: string): void {
+  closeSync(openSync(path, 'a', 0o600));
+  for (const suffix of ['', '-wal', '-shm']) if (existsSync(path + suffix)) chmodSync(path + suffix, 0o600);
 }
 
 function storeKey(path: string, storeExists: boolean): Uint8Array {

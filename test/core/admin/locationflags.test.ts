@@ -63,3 +63,19 @@ t.test('a change keeps the rest', async t => {
   t.same(from(['--idle-after=5'], before), { ...before, policy: { lease: 60, idleAfter: 5 } });
   t.throws(() => from([]), { exit: 2, message: /--network/ });
 });
+
+t.test('what was set can be taken back', async t => {
+  const before: LocationSettings = {
+    network: '10.0.0.0/24',
+    network6: 'fd00::/64',
+    endpoint: 'g:1',
+    dns: ['10.0.0.1'],
+    mtu: 1300,
+    allowX25519: true,
+    policy: { lease: 60 },
+  };
+  const cleared = ['--network6=', '--endpoint', '', '--dns=', '--mtu=', '--lease=', '--allow-x25519=false'];
+  t.same(from(cleared, before), { network: '10.0.0.0/24', allowX25519: false });
+  t.throws(() => from(['--network='], before), { code: 'no-network' });
+  t.throws(() => from(['--allow-x25519=maybe'], before), { code: 'option-value' });
+});

@@ -64,3 +64,31 @@ t.test('a new seed comes as a code to scan: each half of a letter is one module'
   }
   t.end();
 });
+
+t.test('names that look like nothing or like another are refused', async t => {
+  const desk = new Desk();
+  for (const name of [' ', 'ada ', ' ada', '', 'e\u0301va'])
+    t.throws(() => desk.admin('user', 'add', name), { code: 'bad-name', exit: 2 }, JSON.stringify(name));
+  desk.admin('user', 'add', 'ada');
+  desk.admin('user', 'add', 'bob');
+  t.throws(() => desk.admin('user', 'rename', 'ada', 'bob'), { code: 'exists' });
+  t.match(text(desk, 'user', 'rename', 'ada', 'eva'), /ada is eva now/);
+  t.ok(desk.store.people.userNamed('eva'));
+});
+
+t.test('new factors say that live sessions go on, and end them when asked', async t => {
+  for (const verb of ['totp', 'recovery']) {
+    const desk = new Desk();
+    const { id } = desk.admin('location', 'add', 'office', '--network', '10.77.0.0/24');
+    const user = desk.admin('user', 'add', 'ada')['id']!;
+    desk.connect(await desk.agent(id!));
+    await desk.sessions.authorise(await desk.login(desk.device(user), user, id!), 'x', () => true);
+    t.match(
+      text(desk, 'user', verb, 'ada'),
+      /1 live session goes on: "core session revoke --user ada" ends it/,
+    );
+    t.match(desk.admin('user', verb, 'ada'), { live: 1, ended: 0 });
+    t.match(desk.admin('user', verb, 'ada', '--end-sessions'), { live: 0, ended: 1 });
+    t.notMatch(text(desk, 'user', verb, 'ada'), /live session/);
+  }
+});

@@ -153,8 +153,10 @@ t.test('what agents report', async t => {
   t.equal(h.receive('a', hello), false, 'a second hello has no place');
   h.tick(10_000);
   t.equal(wire.frames.at(-1)!.type, 'ping');
-  h.drop('a', 4001, 'removed');
+  h.dismiss('a', 4001, 'removed');
   t.equal(wire.closed, 4001);
+  const next = line();
+  h.connect('a', 'loc', next, 10_000);
   h.closeAll(1001, 'stop');
-  t.equal(wire.closed, 1001);
+  t.equal(next.closed, 1001);
 });

@@ -67,8 +67,16 @@ t.test('a device gets every location its user may use', async t => {
     first.answer.enrolled.locations.map(location => location.name),
     ['lab', 'office'],
   );
-  t.match(enrol(), { ok: false, code: 'network-full' }, 'the lab has room for one');
-  t.equal(desk.store.people.devices().length, 1, 'and nothing is half done');
+  const again = enrol();
+  t.same(
+    again.ok && again.answer.enrolled.locations.map(({ name }) => name),
+    ['office'],
+    'the lab has room for one',
+  );
+  t.match(desk.store.audit.entries(1)[0]?.record, {
+    what: 'device.enrolled',
+    reason: 'no free address: lab',
+  });
   const user = desk.store.people.userNamed('ada')!;
   const second = desk.device(user.id, 'phone');
   t.same(
@@ -99,4 +107,27 @@ t.test('who only sees a ticket pass cannot register a key of theirs, nor spend t
   t.notMatch(row, toBase64(secret), 'the key is sealed in the store');
   t.match(enrol({ devicePublicKey: key() }), { ok: false, code: 'bad-token' }, 'once');
   t.end();
+});
+
+t.test('where every location is full, it is named, and nothing is half done', async t => {
+  const desk = new Desk();
+  desk.admin('user', 'add', 'ada');
+  const { id } = desk.admin('location', 'add', 'lab', '--network', '10.78.0.0/30');
+  const other = desk.device(desk.store.people.userNamed('ada')!.id);
+  desk.store.places.allocate(desk.store.places.location(id!)!, other.id);
+  const { ticket, key: secret } = enrolSecret(desk.admin('device', 'token', 'ada')['token']!);
+  const request = { ticket, devicePublicKey: key(), name: 'laptop' };
+  const enrol = (): ReturnType<typeof enrolDevice> =>
+    enrolDevice(
+      desk.store,
+      { ...request, proof: requestProof(secret, request) },
+      'x',
+      desk.now,
+      desk.random,
+      new Set(),
+    );
+  t.same(enrol(), { ok: false, code: 'network-full', where: 'lab' });
+  t.equal(desk.store.people.devices().length, 1);
+  desk.admin('device', 'remove', other.id);
+  t.ok(enrol().ok, 'the address of a removed device is free again, and the token was not spent');
 });

@@ -57,7 +57,15 @@ t.test('start: what only the owner of the device is told', async t => {
   t.equal(start({ ...facts, subject: { ...subject, steps: [['totp'], []] } }).answer.say, 'no-method');
   t.equal(start({ ...facts, subject: { ...subject, steps: [] } }).answer.say, 'no-method');
   const locked = { ...source, gate: { ...openGate, lockedUntil: now + 1500 } };
-  t.same(start({ ...facts, source: locked }), { effects: [], answer: { say: 'wait', seconds: 2 } });
+  t.equal(
+    start({ ...facts, source: locked }).answer.say,
+    'started',
+    'strangers at its address do not lock it out',
+  );
+  t.same(start({ ...facts, source: locked, subject: null }), {
+    effects: [],
+    answer: { say: 'wait', seconds: 2 },
+  });
 });
 
 const login: LoginState = {
@@ -103,6 +111,12 @@ t.test('step: a closed gate', async t => {
     admission.effects.some(effect => effect.do === 'gate'),
     'waiting does not make it longer',
   );
+});
+
+t.test('step: a source that strangers locked holds back only those without a login', async t => {
+  const locked = { ...source, gate: { ...openGate, lockedUntil: now + 1500 } };
+  t.ok(admit(now, login, 'totp', [locked, account]).admitted);
+  t.match(admit(now, null, 'totp', [locked]), { admitted: false, answer: { say: 'wait', seconds: 2 } });
 });
 
 t.test('settle: steps in order, gates cleared only by the last', async t => {

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openStore } from '../../../src/core/store/store.ts';
 import { toHex } from '../../../src/util/bytes.ts';
@@ -35,4 +35,16 @@ t.test('a lost or wrong key file is said so, not replaced', async t => {
   t.throws(() => openStore(directory), { code: 'bad-store-key', exit: 2 });
   rmSync(key);
   t.throws(() => openStore(directory), { code: 'no-store-key', exit: 2 });
+});
+
+t.test('nothing in a directory that others made is open to them, whatever the umask', async t => {
+  const directory = join(t.testdir(), 'core');
+  mkdirSync(directory, { mode: 0o755 });
+  const before = process.umask(0o000);
+  t.teardown(() => void process.umask(before));
+  const store = openStore(directory);
+  store.people.addUser('u', 'ada', [], 1);
+  for (const file of ['core.db', 'core.db-wal', 'core.db-shm', 'store.key'])
+    t.equal(statSync(join(directory, file)).mode & 0o077, 0, file);
+  store.close();
 });
