@@ -24,6 +24,10 @@ export const coreTexts: Readonly<Record<keyof typeof coreSpecs, OptionText>> = {
   'agents-tls-key': { fallback: 'none', about: 'its private key, PEM without passphrase' },
   proxy: { fallback: 'none', about: 'Proxies to connect to, wss://HOST:PORT each' },
   'proxy-token': { fallback: 'none', about: 'what Core shows to the Proxies; at least 16 characters' },
+  'metrics-listen': {
+    fallback: 'off',
+    about: '/healthz, /readyz and /metrics over plain HTTP, ADDRESS:PORT such as 127.0.0.1:9587',
+  },
   'proxy-ca': {
     fallback: "the system's",
     about: "PEM of the authority that signed the Proxies' certificates",
@@ -44,6 +48,10 @@ export const proxyTexts: Readonly<Record<keyof typeof proxySpecs, OptionText>> =
   'trusted-proxy': {
     fallback: 'none',
     about: 'addresses or prefixes of load balancers in front, whose X-Forwarded-For is believed',
+  },
+  'metrics-listen': {
+    fallback: 'off',
+    about: '/healthz, /readyz and /metrics over plain HTTP, ADDRESS:PORT such as 127.0.0.1:9588',
   },
   'log-level': { fallback: 'info', about: 'error, warn, info, debug or trace' },
   insecure: { fallback: 'false', about: 'allow plain HTTP on addresses other than loopback; for tests' },

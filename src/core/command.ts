@@ -6,6 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { parse } from 'smol-toml';
 import { createLog, levelOf, silentLog } from '../control/log.ts';
 import type { Log } from '../control/log.ts';
+import { listenForStatus } from '../control/wire/statuslistener.ts';
 import { untilStopped } from '../control/wire/server.ts';
 import type { TlsFiles } from '../control/wire/server.ts';
 import { isLoopback, listenAddress, readSettings, tlsFiles, textFile } from '../control/settings.ts';
@@ -29,6 +30,7 @@ export const specs = {
   proxy: 'list',
   'proxy-token': 'secret',
   'proxy-ca': 'text',
+  'metrics-listen': 'text',
   'log-level': 'text',
   insecure: 'switch',
 } as const;
@@ -40,7 +42,7 @@ const defaultData = '/var/lib/sallyport';
 const usage = `usage: sallyport core [--config FILE] [--data DIR] --agents-listen ADDRESS:PORT
            [--agents-tls-cert FILE --agents-tls-key FILE]
            [--proxy ws://HOST:PORT]... [--proxy-token-file FILE] [--proxy-ca FILE]
-           [--key-file FILE] [--log-level LEVEL] [--insecure]
+           [--metrics-listen ADDRESS:PORT] [--key-file FILE] [--log-level LEVEL] [--insecure]
        sallyport core [--data DIR] [--json] NOUN VERB ...
            user      add NAME [--groups G,G] | list | totp NAME [--end-sessions] | recovery NAME [--end-sessions] | groups NAME G,G | enable | disable | unlock | remove NAME | rename NAME NEW
            device    token USER [--hours N] | list [USER] | enable | disable | remove ID
@@ -58,7 +60,7 @@ options of a location (an empty value takes one back):
   --mtu BYTES  --keepalive SECONDS      1420 and 25 unless told otherwise
   --groups GROUP,...                    who may use it; everybody unless told otherwise
   --steps totp/recovery                 steps of a login; "totp,recovery" is one step with a choice, as it is unless told otherwise
-  --allow-x25519[=false]                accept clients without the hybrid KEM: no post-quantum secrecy
+  --allow-x25519                        accept clients without the hybrid KEM: no post-quantum secrecy; =false ends it
   --stale-after --idle-after --max-life --lease --claim-within --offline-grace SECONDS
   --on-roam ignore|reauth  --ack one|all`;
 
@@ -152,6 +154,14 @@ async function serve(args: readonly string[]): Promise<number> {
   const at = await core.listen(agentsAt).catch((cause: unknown) => {
     throw new PlainError('cannot-listen', `cannot listen for agents: ${errorText(cause)}`, 1, cause);
   });
+  const metricsAt = settings['metrics-listen'];
+  const status =
+    metricsAt === undefined
+      ? null
+      : await listenForStatus(listenAddress('metrics-listen', metricsAt), {
+          notReady: () => core.notReady(),
+          metrics: () => core.metrics(),
+        });
   const token = settings['proxy-token'];
   const ca = settings['proxy-ca'] === undefined ? undefined : textFile('proxy-ca', settings['proxy-ca']);
   for (const url of settings.proxy) core.relayTo(url, token!, ca);
@@ -161,6 +171,7 @@ async function serve(args: readonly string[]): Promise<number> {
   log.info('core ready', { agents: at.port, proxies: settings.proxy.length, data: directory });
   await stopped;
   admin.close();
+  await status?.close();
   await core.close();
   return 0;
 }

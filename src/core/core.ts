@@ -7,11 +7,15 @@ import type { Log } from '../control/log.ts';
 import type { TlsFiles } from '../control/wire/server.ts';
 import { Agents } from './agents/listener.ts';
 import { Api } from './api/clientapi.ts';
-import type { ApiOptions } from './api/clientapi.ts';
+import type { ApiOptions, ApiReply, ApiRequest } from './api/clientapi.ts';
 import { Flow } from './login/flow.ts';
 import type { Random } from './ids.ts';
 import { Relay } from './api/relay.ts';
+import { processFacts } from '../control/processfacts.ts';
+import { RequestCounts } from '../control/wire/requestcounts.ts';
+import { coreMetrics } from './metrics.ts';
 import { Sessions } from './sessions/sessions.ts';
+import type { Session } from './store/sessions.ts';
 import type { Store } from './store/store.ts';
 
 export interface CoreOptions {
@@ -36,6 +40,7 @@ export class Core {
   readonly log: Log;
   readonly #agents: Agents;
   readonly #relays: Relay[] = [];
+  readonly #requests = new RequestCounts();
   #ticker: NodeJS.Timeout | null = null;
   #sweptAt = 0;
 
@@ -68,9 +73,60 @@ export class Core {
 
   /** Connects out to a Proxy. */
   relayTo(url: string, token: string, ca?: string): void {
-    const relay = new Relay({ api: this.api, url, token, ca, log: this.log });
+    const relay = new Relay({
+      api: { handle: request => this.#answer(request) },
+      url,
+      token,
+      ca,
+      log: this.log,
+    });
     this.#relays.push(relay);
     relay.start();
+  }
+
+  async metrics(): Promise<string> {
+    const { store, sessions } = this;
+    const places = store.places.locations();
+    const live = store.sessions.live();
+    return coreMetrics({
+      agents: places.map(({ id, name }) => ({
+        location: name,
+        known: store.places.agents(id).length,
+        connected: sessions.hub.connected(id).length,
+      })),
+      sessions: places.flatMap(({ id, name }) =>
+        (['pending', 'active', 'confirmed'] as const).map(state => ({
+          location: name,
+          state,
+          count: live.filter(session => session.location === id && stateOf(session) === state).length,
+        })),
+      ),
+      users: store.people.users().length,
+      devices: store.people.deviceCount,
+      proxies: {
+        configured: this.#relays.length,
+        connected: this.#relays.filter(relay => relay.isConnected).length,
+      },
+      ...sessions.counts,
+      requests: { counts: this.#requests.samples(), seconds: this.#requests.seconds() },
+      auditRecords: store.audit.entries(1)[0]?.seq ?? 0,
+      process: await processFacts(),
+    });
+  }
+
+  /** Why no login can be answered now, or null. */
+  notReady(): string | null {
+    const away = this.#relays.length > 0 && !this.#relays.some(relay => relay.isConnected);
+    return away ? 'no Proxy is connected' : null;
+  }
+
+  async #answer(request: ApiRequest): Promise<ApiReply> {
+    const began = performance.now();
+    const reply = await this.api.handle(request);
+    const status = 'status' in reply ? String(reply.status) : '200';
+    const path = status === '404' ? 'other' : request.path;
+    this.#requests.add(path, status, (performance.now() - began) / 1000);
+    return reply;
   }
 
   tick(): void {
@@ -89,4 +145,9 @@ export class Core {
     await this.#agents.close();
     this.store.close();
   }
+}
+
+function stateOf({ status, confirmedAt }: Session): 'pending' | 'active' | 'confirmed' {
+  if (status === 'pending') return 'pending';
+  return confirmedAt === null ? 'active' : 'confirmed';
 }

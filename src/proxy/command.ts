@@ -2,6 +2,7 @@
 
 import { parse } from 'smol-toml';
 import { createLog, levelOf } from '../control/log.ts';
+import { listenForStatus } from '../control/wire/statuslistener.ts';
 import { untilStopped } from '../control/wire/server.ts';
 import type { TlsFiles } from '../control/wire/server.ts';
 import { isLoopback, listenAddress, readSettings, tlsFiles } from '../control/settings.ts';
@@ -17,6 +18,7 @@ export const specs = {
   'tls-cert': 'text',
   'tls-key': 'text',
   'trusted-proxy': 'list',
+  'metrics-listen': 'text',
   'log-level': 'text',
   insecure: 'switch',
 } as const;
@@ -24,6 +26,7 @@ export const specs = {
 const usage = `usage: sallyport proxy [--config FILE] --listen ADDRESS:PORT --core-listen ADDRESS:PORT --core-token-file FILE
   --tls-cert FILE --tls-key FILE   serve HTTPS and WSS; SIGHUP reads them anew
   --trusted-proxy ADDRESS|PREFIX   load balancers in front, whose X-Forwarded-For is believed (may be repeated)
+  --metrics-listen ADDRESS:PORT    /healthz, /readyz and /metrics, plain HTTP; off unless given
   --insecure                       allow plain HTTP on addresses other than loopback
   --log-level error|warn|info|debug|trace`;
 
@@ -69,10 +72,19 @@ async function serve(args: string[]): Promise<number> {
   const at = await front.listen(publicAt, coreAt).catch((cause: unknown) => {
     throw new PlainError('cannot-listen', `cannot listen: ${errorText(cause)}`, 1, cause);
   });
+  const metricsAt = settings['metrics-listen'];
+  const status =
+    metricsAt === undefined
+      ? null
+      : await listenForStatus(listenAddress('metrics-listen', metricsAt), {
+          notReady: () => front.notReady(),
+          metrics: () => front.metrics(),
+        });
   front.renewOnHangup(readTls);
   const stopped = untilStopped(); // before the log says that we are ready
   log.info('proxy ready', { public: at.public.port, core: at.core.port, tls: tls !== undefined });
   await stopped;
+  await status?.close();
   await front.close();
   return 0;
 }

@@ -9,6 +9,9 @@ import type { Log } from '../control/log.ts';
 import { readRelayAnswer, relayBodyMaxBytes, relayProtocol } from '../control/wire/relay.ts';
 import { paths } from '../control/clientapi/words.ts';
 import type { RelayAnswer, RelayRequest } from '../control/wire/relay.ts';
+import { processFacts } from '../control/processfacts.ts';
+import { RequestCounts } from '../control/wire/requestcounts.ts';
+import { proxyMetrics } from './metrics.ts';
 import { bodyText, closeNow, listen, renewOnHangup, webServer } from '../control/wire/server.ts';
 import type { TlsFiles } from '../control/wire/server.ts';
 import { sourceNetwork } from '../util/inet.ts';
@@ -44,6 +47,7 @@ export class Front {
   readonly #limits: Limits;
   readonly #trusted: readonly IpPrefix[];
   readonly #uplink = new Uplink();
+  readonly #counts = new RequestCounts();
   readonly #public: Server;
   readonly #core: Server;
 
@@ -70,6 +74,20 @@ export class Front {
   /** Both listeners present what `read` gives from each SIGHUP on. */
   renewOnHangup(read: () => TlsFiles | undefined): void {
     renewOnHangup(this.#log, read, this.#public, this.#core);
+  }
+
+  notReady(): string | null {
+    return this.#uplink.isConnected ? null : 'Core is not connected';
+  }
+
+  async metrics(): Promise<string> {
+    return proxyMetrics({
+      coreConnected: this.#uplink.isConnected,
+      waiting: this.#uplink.waiting,
+      requests: { counts: this.#counts.samples(), seconds: this.#counts.seconds() },
+      sources: this.#limits.size,
+      process: await processFacts(),
+    });
   }
 
   async close(): Promise<void> {
@@ -100,6 +118,11 @@ export class Front {
 
   async #client(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = (request.url ?? '').split('?')[0]!;
+    const began = performance.now();
+    response.on('close', () => {
+      const known = forwarded.has(path as never) ? path : 'other';
+      this.#counts.add(known, `${response.statusCode}`, (performance.now() - began) / 1000);
+    });
     response.setHeader('cache-control', 'no-store');
     response.setHeader('x-content-type-options', 'nosniff');
     if (path === '/healthz') return health(response, this.#uplink.isConnected);

@@ -31,6 +31,10 @@ export class Uplink {
   readonly #waiting = new Map<number, Waiting>();
   #n = 0;
 
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
   get isConnected(): boolean {
     return this.#channel?.isOpen === true;
   }

@@ -4,6 +4,8 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
+import { specs as coreSpecs } from '../../src/core/command.ts';
+import { specs as proxySpecs } from '../../src/proxy/command.ts';
 import { has, run } from '../fixtures/lab/netns.ts';
 
 const folder = new URL('../../firmware/systemd/', import.meta.url).pathname;
@@ -43,3 +45,24 @@ t.test('verify finds nothing to say of the unit', { skip }, async t => {
 t.test('V8 may make code at run time', async t => {
   t.notMatch(readFileSync(unit, 'utf8'), /^MemoryDenyWriteExecute=/m);
 });
+
+for (const role of ['core', 'proxy'])
+  t.test(`the unit of ${role}`, { skip }, async t => {
+    const file = join(folder, `sallyport-${role}.service`);
+    const level = exposure(file);
+    t.ok(level <= 2, `exposure ${level}`);
+    const { stdout, stderr } = run('systemd-analyze', ['verify', '--man=no', file]);
+    const said = `${stdout}${stderr}`
+      .split('\n')
+      .filter(line => line.includes('sallyport') && !/is not executable|Failed to (?:prepare|locate)/.test(line));
+    t.same(said, []);
+    const text = readFileSync(file, 'utf8');
+    t.notMatch(text, /^MemoryDenyWriteExecute=/m);
+    // The options of its command line are options of the role.
+    const command = /^ExecStart=.*sallyport\.mjs (.*)$/m.exec(text)![1]!;
+    const specs: Readonly<Record<string, string>> = role === 'core' ? coreSpecs : proxySpecs;
+    const flags = [...command.matchAll(/--([a-z-]+)/g)].map(([, name]) => name!);
+    t.ok(flags.length >= 3);
+    for (const name of flags)
+      t.ok(name === 'config' || name in specs || specs[name.replace(/-file$/, '')] === 'secret', name);
+  });

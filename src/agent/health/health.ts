@@ -5,6 +5,7 @@ import type { Admission } from '../control/admission.ts';
 import type { Core } from '../control/corechannel.ts';
 import type { CoreClock } from '../control/coreclock.ts';
 import type { DeviceState, Link, SessionEvent } from '../dataplane/commands.ts';
+import { processFacts } from '../../control/processfacts.ts';
 import { metricsText } from './metrics.ts';
 import { type RecentEnd, statusReport, type StatusReport } from './statusreport.ts';
 import type { Check, StatusSources } from './statusserver.ts';
@@ -70,23 +71,13 @@ export class Health implements StatusSources {
 
   async metrics(): Promise<string> {
     const { core, admission } = this.#parts;
-    const asked = performance.now();
-    await new Promise(resolve => setImmediate(resolve));
-    const loopLagSeconds = (performance.now() - asked) / 1000;
-    const { user, system } = process.cpuUsage();
     return metricsText({
       state: await this.state(),
       version,
       core: { connected: core.isConnected, reconnects: core.reconnects },
       grants: admission.results,
       ends: admission.ends,
-      process: {
-        residentBytes: process.memoryUsage.rss(),
-        heapBytes: process.memoryUsage().heapUsed,
-        cpuSeconds: (user + system) / 1e6,
-        startSeconds: Math.floor(Date.now() / 1000 - process.uptime()),
-        loopLagSeconds,
-      },
+      process: await processFacts(),
     });
   }
 

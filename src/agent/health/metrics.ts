@@ -3,6 +3,8 @@
 
 import { toBase64 } from '../../util/bytes.ts';
 import { endReasons } from '../../control/clientapi/reasons.ts';
+import { addProcess, histogram, labelled, MetricsText } from '../../control/prometheus.ts';
+import type { ProcessFacts, Sample } from '../../control/prometheus.ts';
 import { formatPrefix } from '../../util/inet.ts';
 import type { DeviceState } from '../dataplane/commands.ts';
 
@@ -13,23 +15,12 @@ export interface MetricsInput {
   /** `sallyport_grants_total` by result, `sallyport_session_ends_total` by reason. */
   readonly grants: ReadonlyMap<string, number>;
   readonly ends: ReadonlyMap<string, number>;
-  readonly process: {
-    readonly residentBytes: number;
-    readonly heapBytes: number;
-    readonly cpuSeconds: number;
-    readonly startSeconds: number;
-    readonly loopLagSeconds: number;
-  };
+  readonly process: ProcessFacts;
 }
-
-type Labels = Readonly<Record<string, string>>;
-type Sample = { readonly suffix?: string; readonly labels?: Labels; readonly value: number };
 
 export function metricsText(input: MetricsInput): string {
   const { state, core } = input;
   const { counters } = state;
-  const of = (entries: Iterable<readonly [string, number]>, label: string): Sample[] =>
-    [...entries].map(([name, value]) => ({ labels: { [label]: name }, value }));
   const peers = (value: (peer: DeviceState['peers'][number]) => number): Sample[] =>
     state.peers.map(peer => ({
       labels: {
@@ -42,17 +33,8 @@ export function metricsText(input: MetricsInput): string {
   const sessions = state.peers.filter(peer => peer.session !== null);
   const ends = new Map<string, number>(endReasons.map(reason => [reason, 0]));
   for (const [reason, count] of input.ends) ends.set(reason, count);
-  const lines: string[] = [];
-  const metric = (
-    name: string,
-    type: 'counter' | 'gauge' | 'histogram',
-    help: string,
-    samples: Sample[],
-  ): void => {
-    lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`);
-    for (const { suffix = '', labels = {}, value } of samples)
-      lines.push(`${name}${suffix}${braces(labels)} ${number(value)}`);
-  };
+  const text = new MetricsText();
+  const metric = text.add.bind(text);
 
   metric(
     'wireguard_sent_bytes_total',
@@ -104,61 +86,29 @@ export function metricsText(input: MetricsInput): string {
     { labels: { state: 'confirmed' }, value: sessions.filter(peer => peer.session!.confirmed).length },
     { labels: { state: 'waiting' }, value: sessions.filter(peer => !peer.session!.confirmed).length },
   ]);
-  metric('sallyport_session_ends_total', 'counter', 'Ended sessions by reason.', of(ends, 'reason'));
-  metric('sallyport_grants_total', 'counter', 'Grants by what became of them.', of(input.grants, 'result'));
+  metric('sallyport_session_ends_total', 'counter', 'Ended sessions by reason.', labelled(ends, 'reason'));
+  metric(
+    'sallyport_grants_total',
+    'counter',
+    'Grants by what became of them.',
+    labelled(input.grants, 'result'),
+  );
   metric(
     'sallyport_handshakes_total',
     'counter',
     'Handshakes by what became of them.',
-    of(Object.entries(counters.handshakes), 'result'),
+    labelled(Object.entries(counters.handshakes), 'result'),
   );
   metric(
     'sallyport_drops_total',
     'counter',
     'Packets dropped, by reason.',
-    of(Object.entries(counters.drops), 'reason'),
+    labelled(Object.entries(counters.drops), 'reason'),
   );
   metric('sallyport_batch_packets', 'histogram', 'Packets sealed in one batch.', histogram(counters.batches));
   metric('sallyport_loop_lag_seconds', 'gauge', 'Longest turn of the packet loop since the last scrape.', [
     { value: counters.loopLagMs / 1000 },
   ]);
-  metric('nodejs_eventloop_lag_seconds', 'gauge', 'Delay of the control thread.', [
-    { value: input.process.loopLagSeconds },
-  ]);
-  metric('nodejs_heap_size_used_bytes', 'gauge', 'JavaScript heap in use.', [
-    { value: input.process.heapBytes },
-  ]);
-  metric('process_resident_memory_bytes', 'gauge', 'Resident memory.', [
-    { value: input.process.residentBytes },
-  ]);
-  metric('process_cpu_seconds_total', 'counter', 'CPU time used.', [{ value: input.process.cpuSeconds }]);
-  metric('process_start_time_seconds', 'gauge', 'Unix time of the start.', [
-    { value: input.process.startSeconds },
-  ]);
-  return `${lines.join('\n')}\n`;
-}
-
-function histogram({ bounds, counts, sum }: DeviceState['counters']['batches']): Sample[] {
-  const samples: Sample[] = [];
-  let total = 0;
-  for (const [i, count] of counts.entries()) {
-    total += count;
-    const le = i < bounds.length ? `${bounds[i]}` : '+Inf';
-    samples.push({ suffix: '_bucket', labels: { le }, value: total });
-  }
-  samples.push({ suffix: '_sum', value: sum }, { suffix: '_count', value: total });
-  return samples;
-}
-
-function braces(labels: Labels): string {
-  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escape(value)}"`);
-  return pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
-}
-
-function escape(value: string): string {
-  return value.replace(/[\\"]/g, '\\$&').replace(/\n/g, '\\n');
-}
-
-function number(value: number): string {
-  return Number.isFinite(value) ? `${value}` : value > 0 ? '+Inf' : 'NaN';
+  addProcess(text, input.process);
+  return text.toString();
 }

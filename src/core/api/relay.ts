@@ -28,6 +28,7 @@ export class Relay {
   readonly #o: RelayOptions;
   readonly #dialer: Dialer<RelayRequest, RelayAnswer>;
   #inFlight = 0;
+  #channel: RelayChannel | null = null;
 
   constructor(options: RelayOptions) {
     this.#o = options;
@@ -44,6 +45,10 @@ export class Relay {
     });
   }
 
+  get isConnected(): boolean {
+    return this.#channel?.isOpen === true;
+  }
+
   start(): void {
     this.#dialer.start();
   }
@@ -53,6 +58,7 @@ export class Relay {
   }
 
   #opened(channel: RelayChannel): void {
+    this.#channel = channel;
     this.#o.log.info('proxy connected', { url: this.#o.url });
     const streams = new Map<number, () => void>();
     channel.handle({

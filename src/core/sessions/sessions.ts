@@ -69,6 +69,11 @@ export interface SessionsOptions {
 
 export class Sessions implements HubEvents {
   readonly hub: Hub;
+  /** Since the start: what became of proved logins, and why sessions ended. */
+  readonly counts: { readonly grants: Map<string, number>; readonly ends: Map<string, number> } = {
+    grants: new Map(),
+    ends: new Map(),
+  };
   readonly #store: Store;
   readonly #clock: () => number;
   readonly #random: Random;
@@ -95,6 +100,16 @@ export class Sessions implements HubEvents {
    * the login, and answers false when a code was used already. Nothing of it happens when no agent is there.
    */
   async authorise(
+    login: LoginState,
+    source: string,
+    commit: () => boolean,
+  ): Promise<Authorised | NotAuthorised> {
+    const result = await this.#authorise(login, source, commit);
+    bump(this.counts.grants, result.ok ? 'granted' : result.code);
+    return result;
+  }
+
+  async #authorise(
     login: LoginState,
     source: string,
     commit: () => boolean,
@@ -423,6 +438,7 @@ export class Sessions implements HubEvents {
 
   #over(session: Session, reason: EndReason): void {
     this.#log.info('session ended', { session: session.id, user: session.user, reason });
+    bump(this.counts.ends, reason);
     this.#checks.forget(session.id);
     this.#answers.ended(session.id);
     this.#watchers.tell(session.id, { event: 'ended', reason });
@@ -439,6 +455,10 @@ export class Sessions implements HubEvents {
     const location = this.#store.places.location(session.location)?.name ?? session.location;
     this.#store.audit.append(this.#clock(), { what, who, session: session.id, device, location, ...more });
   }
+}
+
+function bump(counts: Map<string, number>, name: string): void {
+  counts.set(name, (counts.get(name) ?? 0) + 1);
 }
 
 function isHeld({ state }: StoredGrant): boolean {
