@@ -3,6 +3,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
+import { uptime } from 'node:os';
 import { parse } from 'smol-toml';
 import { createLog, levelOf, silentLog } from '../control/log.ts';
 import type { Log } from '../control/log.ts';
@@ -18,6 +19,7 @@ import type { Said } from './admin/verb.ts';
 import { Core } from './core.ts';
 import { Sessions } from './sessions/sessions.ts';
 import { askCore, execute, serveAdmin, socketPath } from './admin/socket.ts';
+import { SteadyClock } from './steadyclock.ts';
 import { openStore } from './store/store.ts';
 import type { Store } from './store/store.ts';
 
@@ -149,7 +151,8 @@ async function serve(args: readonly string[]): Promise<number> {
   checkPlain(settings, agentsAt.host, tls !== undefined);
   const directory = settings.data ?? defaultData;
   const store = openStore(directory, settings['key-file']);
-  const core = new Core({ store, log, agentTls: tls });
+  const clock = steadyClock(log);
+  const core = new Core({ store, log, clock: () => clock.now(), agentTls: tls });
   const admin = await serveAdmin(socketPath(directory), core);
   const at = await core.listen(agentsAt).catch((cause: unknown) => {
     throw new PlainError('cannot-listen', `cannot listen for agents: ${errorText(cause)}`, 1, cause);
@@ -174,6 +177,17 @@ async function serve(args: readonly string[]): Promise<number> {
   await status?.close();
   await core.close();
   return 0;
+}
+
+function steadyClock(log: Log): SteadyClock {
+  const clocks = { wall: Date.now, steady: () => performance.now(), boot: () => uptime() * 1000 };
+  return new SteadyClock(clocks, byMs => {
+    if (byMs === 0) log.info('the clock of this machine is right again');
+    else
+      log.error('the clock of this machine was set: Core goes on with its own; check it, then restart Core', {
+        bySeconds: Math.round(byMs / 1000),
+      });
+  });
 }
 
 /** Plain sockets are for loopback. */
