@@ -17,6 +17,7 @@ import { coreMetrics } from './metrics.ts';
 import { Sessions } from './sessions/sessions.ts';
 import type { Session } from './store/sessions.ts';
 import type { Store } from './store/store.ts';
+import { withoutTrouble } from './store/trouble.ts';
 
 export interface CoreOptions {
   readonly store: Store;
@@ -29,6 +30,9 @@ export interface CoreOptions {
 
 const tickEveryMs = 250;
 const sweepEveryMs = 60_000;
+const probeEveryMs = 1000;
+/** The event loop stands still meanwhile. */
+const lockWaitMs = 250;
 
 export class Core {
   readonly store: Store;
@@ -43,12 +47,15 @@ export class Core {
   readonly #requests = new RequestCounts();
   #ticker: NodeJS.Timeout | null = null;
   #sweptAt = 0;
+  #probedAt = 0;
+  #troubled = false;
 
   constructor(options: CoreOptions) {
     const { store, log } = options;
     const clock = options.clock ?? Date.now;
     const random = options.random ?? (bytes => new Uint8Array(randomBytes(bytes)));
     this.store = store;
+    store.db.waitForLock(lockWaitMs);
     this.log = log;
     this.clock = clock;
     this.random = random;
@@ -131,11 +138,32 @@ export class Core {
 
   tick(): void {
     const now = this.clock();
+    withoutTrouble(() => this.#work(now));
+    this.#watchStore(now);
+  }
+
+  #work(now: number): void {
     this.sessions.tick(now);
+    this.#agents.tick();
     if (Math.abs(now - this.#sweptAt) < sweepEveryMs) return;
     this.#sweptAt = now;
     this.store.logins.sweep(now);
     this.store.sessions.sweep(now);
+  }
+
+  /** Says once that the database has a fault, and once that it works again. */
+  #watchStore(now: number): void {
+    const { db } = this.store;
+    if (db.trouble !== null && Math.abs(now - this.#probedAt) >= probeEveryMs) {
+      this.#probedAt = now;
+      withoutTrouble(() => db.probe());
+    }
+    const { trouble } = db;
+    if ((trouble !== null) === this.#troubled) return;
+    this.#troubled = trouble !== null;
+    if (trouble === null) this.log.info('the database works again');
+    else
+      this.log.error('no logins until the database works again', { why: trouble.code, do: trouble.message });
   }
 
   /** Sessions are left as they are: agents carry them on, and the next Core finds them in the store. */

@@ -28,6 +28,7 @@ import { enrolAgent } from '../login/enrol.ts';
 import type { Random } from '../ids.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import type { Store } from '../store/store.ts';
+import { StoreTrouble, withoutTrouble } from '../store/trouble.ts';
 
 export interface AgentsOptions {
   readonly store: Store;
@@ -43,16 +44,19 @@ type AgentChannel = Channel<AgentFrame, CoreFrame>;
 const helloWithinMs = 10_000;
 const bodyMaxBytes = 16_384;
 const strangersMax = 256;
+const lateMax = 10_000;
 
 export class Agents {
   readonly #o: AgentsOptions;
   readonly #server: Server;
   readonly #acceptor: Acceptor<AgentFrame, CoreFrame>;
   #strangers = 0;
+  /** Frames that the database could not take yet, oldest first. */
+  #late: { agent: string; channel: AgentChannel; frame: AgentFrame }[] = [];
 
   constructor(options: AgentsOptions) {
     this.#o = options;
-    this.#server = webServer(options.tls, (request, response) => void this.#request(request, response));
+    this.#server = webServer(options.tls, (request, response) => void this.#answer(request, response));
     this.#server.maxConnections = 4096;
     this.#acceptor = new Acceptor({
       protocol: agentProtocol,
@@ -94,10 +98,10 @@ export class Agents {
     channel.handle({
       frame: frame => {
         if (agent === null) {
-          agent = this.#hello(channel, nonce, frame, from);
+          agent = this.#greet(channel, nonce, frame, from);
           if (agent !== null) known();
-        } else if (!this.#o.sessions.hub.receive(agent, frame))
-          channel.close(CloseCode.unexpected, `${frame.type} has no place here`);
+        } else if (!withoutTrouble(() => this.#receive(agent!, channel, frame)))
+          this.#keep(agent, channel, frame);
       },
       closed: (code, reason) => {
         if (agent === null) known();
@@ -106,6 +110,40 @@ export class Agents {
       },
     });
     channel.send({ type: 'challenge', nonce, time: this.#o.clock() });
+  }
+
+  /** Takes what came while the database had a fault. Call it a few times a second. */
+  tick(): void {
+    for (let done = 0; done < this.#late.length; done++) {
+      const { agent, channel, frame } = this.#late[done]!;
+      if (withoutTrouble(() => this.#receive(agent, channel, frame))) continue;
+      this.#late = this.#late.slice(done);
+      return;
+    }
+    this.#late = [];
+  }
+
+  #receive(agent: string, channel: AgentChannel, frame: AgentFrame): void {
+    if (!this.#o.sessions.hub.receive(agent, frame))
+      channel.close(CloseCode.unexpected, `${frame.type} has no place here`);
+  }
+
+  /** Counters are left out: the next ones come soon. An agent that is too much comes again, with a snapshot. */
+  #keep(agent: string, channel: AgentChannel, frame: AgentFrame): void {
+    if (frame.type === 'stats') return;
+    if (this.#late.length < lateMax) this.#late.push({ agent, channel, frame });
+    else channel.close(CloseCode.goingAway, 'the database takes nothing');
+  }
+
+  #greet(channel: AgentChannel, nonce: string, frame: AgentFrame, from: string): string | null {
+    try {
+      return this.#hello(channel, nonce, frame, from);
+    } catch (error) {
+      if (!(error instanceof StoreTrouble)) throw error;
+      if (frame.type === 'hello') this.#o.sessions.hub.disconnect(frame.agentId, channel);
+      channel.close(CloseCode.goingAway, 'the database does not answer');
+      return null;
+    }
   }
 
   /** The agent's id when its signature is right; otherwise the channel is closed. */
@@ -133,6 +171,15 @@ export class Agents {
     sessions.hub.connect(agent.id, agent.location, channel, time);
     log.info('agent connected', { agent: agent.id, name: agent.name, version: frame.version, from });
     return agent.id;
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      await this.#request(request, response);
+    } catch (cause) {
+      if (!(cause instanceof StoreTrouble)) throw cause;
+      answer(response, 503, error(cause.code, 'Core cannot use its database: try again later'));
+    }
   }
 
   async #request(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -20,6 +20,7 @@ import { loginLifeMs } from '../login/login.ts';
 import type { NotAuthorised, Sessions } from '../sessions/sessions.ts';
 import type { Session } from '../store/sessions.ts';
 import type { Store } from '../store/store.ts';
+import { StoreTrouble } from '../store/trouble.ts';
 
 export interface ApiRequest {
   readonly method: 'GET' | 'POST';
@@ -76,6 +77,12 @@ export class Api {
           return failure(404, 'not-found', `there is no ${request.method} of this path`);
       }
     } catch (error) {
+      if (error instanceof StoreTrouble)
+        return failure(
+          503,
+          error.code,
+          'Core cannot use its database: try again later or tell an administrator',
+        );
       // The message may quote a value: only its kind is logged, at a level that names no request.
       this.#o.log.error('request failed', {
         route,

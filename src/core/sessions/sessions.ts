@@ -11,6 +11,7 @@ import type { EndReason } from '../../control/clientapi/reasons.ts';
 import { type Answer, Answers } from './answers.ts';
 import { type Check, Checks, scanEveryMs } from './checks.ts';
 import { leaseEnd, mint } from './mint.ts';
+import { type End, Owed } from './owed.ts';
 import { Hub } from '../agents/hub.ts';
 import type { HeldGrant, HubEvents } from '../agents/hub.ts';
 import { hashToken, newId, newToken } from '../ids.ts';
@@ -20,6 +21,7 @@ import { agentConfig, mayUse, policyOf } from '../policy/policy.ts';
 import type { Location } from '../store/places.ts';
 import type { Session, StoredGrant } from '../store/sessions.ts';
 import type { Store } from '../store/store.ts';
+import { withoutTrouble } from '../store/trouble.ts';
 import { type Watcher, Watchers } from './watchers.ts';
 
 export interface Authorised {
@@ -82,6 +84,7 @@ export class Sessions implements HubEvents {
   readonly #watchers = new Watchers();
   /** Of the active sessions. */
   readonly #checks = new Checks();
+  readonly #owed = new Owed(ends => this.#writeEnds(ends));
 
   constructor(options: SessionsOptions) {
     this.#store = options.store;
@@ -159,7 +162,7 @@ export class Sessions implements HubEvents {
     });
     if (!recorded) return { ok: false, code: 'denied' };
     const result = await this.#askAgents(session, asked);
-    if (result === 'acked' && this.#activate(session, location, source))
+    if (result === 'acked' && this.#activateOrEnd(session, location, source))
       return { ok: true, session, granted: minted.forClient, loginDigest: minted.loginDigest, token };
     this.end(id, 'policy', 'core');
     if (result === 'timeout') return { ok: false, code: 'agent-timeout' };
@@ -170,15 +173,12 @@ export class Sessions implements HubEvents {
   /** Ends a session everywhere. False when it had ended before. */
   end(id: string, reason: EndReason, who: string): boolean {
     const session = this.#store.sessions.session(id);
-    if (session === undefined || session.status === 'ended') return false;
+    if (session === undefined || session.status === 'ended' || this.#owed.has(id)) return false;
     const now = this.#clock();
     const holders = this.#store.sessions
       .grants(id)
       .filter(grant => grant.state !== 'ended' && grant.state !== 'refused');
-    this.#store.db.transaction(() => {
-      this.#store.sessions.end(id, reason, now);
-      this.#audit('session.ended', session, who, { reason });
-    });
+    this.#owed.record({ session, reason, who, at: now });
     for (const { agent } of holders)
       this.hub.revoke(agent, id, session.deviceKey, session.epoch, reason, now);
     this.#over(session, reason);
@@ -188,8 +188,7 @@ export class Sessions implements HubEvents {
   /** Ends every live session that matches. */
   endWhere(matches: (session: Session) => boolean, reason: EndReason, who: string): number {
     const ended = this.#store.sessions.live().filter(matches);
-    for (const session of ended) this.end(session.id, reason, who);
-    return ended.length;
+    return ended.filter(session => this.end(session.id, reason, who)).length;
   }
 
   /** After users, devices, groups or locations changed: ends what is no longer permitted. */
@@ -211,7 +210,7 @@ export class Sessions implements HubEvents {
 
   /** Calls `watcher` with the state now and with everything that follows. Null when too many watch already. */
   watch(session: Session, watcher: Watcher): (() => void) | null {
-    if (session.status === 'ended') {
+    if (session.status === 'ended' || this.#owed.has(session.id)) {
       watcher({ event: 'ended', reason: session.reason ?? 'policy' });
       return () => {};
     }
@@ -225,6 +224,7 @@ export class Sessions implements HubEvents {
   tick(now: number): void {
     this.#answers.tick(now);
     this.hub.tick(now);
+    this.#owed.settle();
     const renewals: Renewal[] = [];
     for (const [id, check] of this.#checks.due(now)) {
       const session = this.#store.sessions.session(id);
@@ -238,14 +238,18 @@ export class Sessions implements HubEvents {
 
   snapshot(agent: string): HeldGrant[] {
     const now = this.#clock();
-    return this.#store.db.transaction(() =>
-      this.#store.sessions.grantsFor(agent, now).map(({ grant, session }) => {
-        // The lease starts over: it bounds the absence of Core, and Core is back.
-        const until = leaseEnd(now, session.policy.lease, session.expiresAt);
-        if (until !== 0) this.#store.sessions.setLease(session.id, until);
-        return { id: session.id, grant: grant.text, until };
-      }),
-    );
+    const held = this.#store.sessions
+      .grantsFor(agent, now)
+      .filter(({ session }) => !this.#owed.has(session.id))
+      // The lease starts over: it bounds the absence of Core, and Core is back.
+      .map(({ grant, session: { id, policy, expiresAt } }) => ({
+        id,
+        grant: grant.text,
+        until: leaseEnd(now, policy.lease, expiresAt),
+      }));
+    // A lease that could not be written down is renewed early: no harm.
+    withoutTrouble(() => this.#setLeases(held.filter(({ until }) => until !== 0)));
+    return held;
   }
 
   config(agent: string): AgentConfig {
@@ -332,6 +336,16 @@ export class Sessions implements HubEvents {
     return answer;
   }
 
+  /** An activation that the database cannot take leaves nothing at the gateways. */
+  #activateOrEnd(session: Session, location: Location, source: string): boolean {
+    try {
+      return this.#activate(session, location, source);
+    } catch (error) {
+      this.end(session.id, 'policy', 'core');
+      throw error;
+    }
+  }
+
   /** Commits the session and ends the older ones of the device here. The newer grant has replaced theirs on every agent that took it. */
   #activate(session: Session, location: Location, source: string): boolean {
     const older = this.#store.sessions
@@ -412,11 +426,27 @@ export class Sessions implements HubEvents {
   /** All of one scan in one transaction, and only then on the wire. */
   #renew(renewals: readonly Renewal[]): void {
     if (renewals.length === 0) return;
-    this.#store.db.transaction(() => {
-      for (const { id, until } of renewals) this.#store.sessions.setLease(id, until);
-    });
+    if (!withoutTrouble(() => this.#setLeases(renewals)))
+      for (const { id } of renewals) this.#checks.plan(id, this.#clock() + againMs);
+    // Agents are told all the same: a fault of the database ends no session.
     for (const { id, until, agents } of renewals)
       for (const agent of agents) this.hub.renew(agent, id, until);
+  }
+
+  #setLeases(leases: readonly { id: string; until: number }[]): void {
+    if (leases.length === 0) return;
+    this.#store.db.transaction(() => {
+      for (const { id, until } of leases) this.#store.sessions.setLease(id, until);
+    });
+  }
+
+  #writeEnds(ends: readonly End[]): void {
+    this.#store.db.transaction(() => {
+      for (const { session, reason, who, at } of ends) {
+        this.#store.sessions.end(session.id, reason, at);
+        this.#audit('session.ended', session, who, { reason });
+      }
+    });
   }
 
   #permitted(session: Session): boolean {
@@ -432,7 +462,7 @@ export class Sessions implements HubEvents {
   /** The live session, if this agent was given it. */
   #session(agent: string, id: string): Session | null {
     const session = this.#store.sessions.session(id);
-    if (session === undefined || session.status === 'ended') return null;
+    if (session === undefined || session.status === 'ended' || this.#owed.has(id)) return null;
     return this.#store.sessions.grants(id).some(grant => grant.agent === agent) ? session : null;
   }
 

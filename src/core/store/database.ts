@@ -5,6 +5,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { PlainError } from '../../util/errors.ts';
 import { migrations } from './schema.ts';
+import { type StoreTrouble, troubleOf } from './trouble.ts';
 
 export type Row = Record<string, string | number | null>;
 type Value = string | number | null;
@@ -13,6 +14,7 @@ export class Database {
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   #depth = 0;
+  #trouble: StoreTrouble | null = null;
 
   /** `path` may be ":memory:". */
   constructor(path: string) {
@@ -27,20 +29,46 @@ export class Database {
   }
 
   run(sql: string, ...values: Value[]): number {
-    return Number(this.#statement(sql).run(...values).changes);
+    return this.#told(() => Number(this.#statement(sql).run(...values).changes));
   }
 
   get(sql: string, ...values: Value[]): Row | undefined {
-    return this.#statement(sql).get(...values) as Row | undefined;
+    return this.#told(() => this.#statement(sql).get(...values) as Row | undefined);
   }
 
   all(sql: string, ...values: Value[]): Row[] {
-    return this.#statement(sql).all(...values) as Row[];
+    return this.#told(() => this.#statement(sql).all(...values) as Row[]);
   }
 
   /** All or nothing. Nested calls join the outer transaction; `work` must not be async. */
   transaction<T>(work: () => T): T {
     if (this.#depth > 0) return work();
+    const result = this.#told(() => this.#whole(work));
+    this.#trouble = null;
+    return result;
+  }
+
+  /** Why the latest write failed; null once one has worked again. */
+  get trouble(): StoreTrouble | null {
+    return this.#trouble;
+  }
+
+  /** How long a statement waits for the lock of another process. Core serves people meanwhile and waits a short time only. */
+  waitForLock(ms: number): void {
+    this.#db.exec(`PRAGMA busy_timeout = ${ms}`);
+  }
+
+  /** Writes what is there already, to see whether writing works. */
+  probe(): void {
+    this.transaction(() => this.#told(() => this.#db.exec(`PRAGMA user_version = ${migrations.length}`)));
+  }
+
+  close(): void {
+    this.#statements.clear();
+    this.#db.close();
+  }
+
+  #whole<T>(work: () => T): T {
     this.#db.exec('BEGIN IMMEDIATE');
     this.#depth++;
     try {
@@ -49,16 +77,24 @@ export class Database {
       this.#db.exec('COMMIT');
       return result;
     } catch (error) {
-      this.#db.exec('ROLLBACK');
+      // After some faults SQLite has rolled back by itself.
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
       throw error;
     } finally {
       this.#depth--;
     }
   }
 
-  close(): void {
-    this.#statements.clear();
-    this.#db.close();
+  /** Gives the faults of the database their names. */
+  #told<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      const trouble = troubleOf(error);
+      if (trouble === null) throw error;
+      this.#trouble = trouble;
+      throw trouble;
+    }
   }
 
   #statement(sql: string): StatementSync {
