@@ -57,16 +57,21 @@ export class Admission {
   }
 
   /** Resolves when the peer is in force and remembered. `until` is the end of its lease, 0 for none. */
-  grant(text: string, until: number): Promise<Verdict> {
-    return this.#inTurn(() => this.#admit(text, until, false));
+  async grant(text: string, until: number): Promise<Verdict> {
+    const verdict = await this.#inTurn(() => this.#admit(text, until, false));
+    // Outside the turn: the next grant is judged meanwhile and shares a write. Not remembered means lost with a restart, no more.
+    await this.#o.store
+      .flush()
+      .catch((error: unknown) =>
+        this.#o.log.error('a grant cannot be remembered', { why: errorText(error) }),
+      );
+    return verdict;
   }
 
   /** Ends the device's session unless a newer one has begun, and bars grants up to `epoch`. Resolves when remembered. */
-  revoke(id: string, device: string, epoch: number, reason: EndReason): Promise<void> {
-    return this.#inTurn(async () => {
-      await this.#revoke(id, device, epoch, reason);
-      await this.#o.store.flush();
-    });
+  async revoke(id: string, device: string, epoch: number, reason: EndReason): Promise<void> {
+    await this.#inTurn(() => this.#revoke(id, device, epoch, reason));
+    await this.#o.store.flush();
   }
 
   renew(id: string, until: number): Promise<boolean> {
@@ -158,10 +163,6 @@ export class Admission {
       ips: grant.ips.join(','),
       epoch: grant.epoch,
     });
-    // Not remembered means lost with a restart, no more: the login itself is good.
-    await store
-      .flush()
-      .catch((error: unknown) => log.error('a grant cannot be remembered', { why: errorText(error) }));
     return { ok: true, id: grant.id };
   }
 

@@ -278,21 +278,35 @@ export class Core {
     return false;
   }
 
+  /** Admission keeps the order; the next frame does not wait for the disk, so that both share a write. */
+  #answerLater(type: CoreFrame['type'], answer: Promise<void>): void {
+    answer.catch((error: unknown) =>
+      this.#o.log.error('a frame of Core could not be handled', { type, why: errorText(error) }),
+    );
+  }
+
+  async #granted(frame: Extract<CoreFrame, { type: 'grant' }>): Promise<void> {
+    const verdict = await this.#o.admission.grant(frame.grant, frame.until);
+    if (verdict.ok) this.#send({ type: 'granted', id: verdict.id });
+    else if (verdict.id !== null) this.#send({ type: 'refused', id: verdict.id, code: verdict.code });
+  }
+
+  async #revoked(frame: Extract<CoreFrame, { type: 'revoke' }>): Promise<void> {
+    await this.#o.admission.revoke(frame.id, frame.device, frame.epoch, frame.reason);
+    this.#send({ type: 'revoked', id: frame.id, device: frame.device, epoch: frame.epoch });
+  }
+
   async #delta(frame: Extract<CoreFrame, { type: 'grant' | 'renew' | 'revoke' | 'config' }>): Promise<void> {
     const { admission } = this.#o;
     switch (frame.type) {
-      case 'grant': {
-        const verdict = await admission.grant(frame.grant, frame.until);
-        if (verdict.ok) this.#send({ type: 'granted', id: verdict.id });
-        else if (verdict.id !== null) this.#send({ type: 'refused', id: verdict.id, code: verdict.code });
+      case 'grant':
+        this.#answerLater(frame.type, this.#granted(frame));
         return;
-      }
       case 'renew':
         await admission.renew(frame.id, frame.until);
         return;
       case 'revoke':
-        await admission.revoke(frame.id, frame.device, frame.epoch, frame.reason);
-        this.#send({ type: 'revoked', id: frame.id, device: frame.device, epoch: frame.epoch });
+        this.#answerLater(frame.type, this.#revoked(frame));
         return;
       case 'config':
         this.#configure(frame.config);

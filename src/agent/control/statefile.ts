@@ -11,24 +11,30 @@ import { atEnd } from '../../util/scope.ts';
 
 /** Null when there is no such file. `warn` hears of a file others may read. */
 export function readState<T>(path: string, shape: Shape<T>, warn: (message: string) => void): T | null {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-    const mode = statSync(path).mode & 0o777;
-    if ((mode & 0o077) !== 0)
-      warn(
-        `${path} is open to other users (mode ${mode.toString(8)}): chmod 600 it and think about who read it`,
-      );
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw new PlainError('state', `${path}: cannot be read: ${errorText(error)}`, 1, error);
-  }
+  const text = readPrivate(path, warn);
+  if (text === null) return null;
   const result = read(shape, text);
   if (result.ok) return result.value;
   throw new PlainError(
     'state',
     `${path}: not a state file of this version (${result.error}): restore it, or move it away to start anew`,
   );
+}
+
+/** The text of a file that its owner alone should read; null when there is none. */
+export function readPrivate(path: string, warn: (message: string) => void): string | null {
+  try {
+    const text = readFileSync(path, 'utf8');
+    const mode = statSync(path).mode & 0o777;
+    if ((mode & 0o077) !== 0)
+      warn(
+        `${path} is open to other users (mode ${mode.toString(8)}): chmod 600 it and think about who read it`,
+      );
+    return text;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw new PlainError('state', `${path}: cannot be read: ${errorText(error)}`, 1, error);
+  }
 }
 
 /** Resolves when the content is on the disk under its name. */
@@ -49,7 +55,7 @@ export async function writeState(path: string, content: unknown): Promise<void> 
 }
 
 /** The rename itself must reach the disk too. */
-function syncDirectory(path: string): void {
+export function syncDirectory(path: string): void {
   const fd = openSync(path, 'r');
   using _end = atEnd(() => closeSync(fd));
   fsyncSync(fd);

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { readFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   GrantStore,
@@ -103,15 +103,22 @@ t.test('an epoch is remembered while an older grant could be valid', async t => 
   t.equal(store.held(key(1)), undefined);
 });
 
-t.test('writes are shared, and a failed one is tried again', async t => {
+t.test('writes are shared, and after a failed one the whole file is written', async t => {
   const writes: { grants: unknown[] }[] = [];
+  const lines: string[] = [];
   let fail = false;
+  const slow = (): Promise<void> => new Promise(resolve => setImmediate(resolve));
   const store = GrantStore.load(
     options(t.testdir(), {
       write: async (_path, content) => {
-        await new Promise(resolve => setImmediate(resolve));
+        await slow();
         if (fail) throw new Error('disk full');
         writes.push(content as { grants: unknown[] });
+      },
+      append: async (_path, line) => {
+        await slow();
+        if (fail) throw new Error('disk full');
+        lines.push(line);
       },
     }),
   );
@@ -120,16 +127,118 @@ t.test('writes are shared, and a failed one is tried again', async t => {
   store.put(grant(1));
   const first = store.flush();
   store.put(grant(2));
-  const more = [store.flush(), store.flush(), store.flush()];
-  await Promise.all([first, ...more]);
-  t.strictSame(
-    writes.map(write => write.grants.length),
-    [1, 2],
-  );
-  fail = true;
   store.put(grant(3));
+  await Promise.all([first, store.flush(), store.flush(), store.flush()]);
+  t.strictSame([writes.length, lines.length], [1, 1], 'what arrives during one write shares the next');
+  t.match(lines[0], /s_2.*s_3/);
+  fail = true;
+  store.put(grant(4));
   await t.rejects(store.flush(), { message: 'disk full' });
+  await t.rejects(store.flush(), { message: 'disk full' }, 'still full');
   fail = false;
   await store.flush();
-  t.equal(writes.at(-1)!.grants.length, 3);
+  t.strictSame([writes.at(-1)!.grants.length, lines.length], [4, 1]);
+});
+
+async function journaled(directory: string): Promise<string> {
+  const store = GrantStore.load(options(directory));
+  store.put(grant(1));
+  await store.flush();
+  store.put(grant(2));
+  await store.flush();
+  store.end(key(1), 's_1', 10);
+  await store.flush();
+  store.put(grant(3));
+  await store.flush();
+  return join(directory, 'grants.json.journal');
+}
+
+const liveAfter = (directory: string): string[] =>
+  GrantStore.load(options(directory, { warn: () => {} }))
+    .live()
+    .map(({ id }) => id);
+
+t.test('a journal torn at any byte keeps what was written before', async t => {
+  const directory = t.testdir();
+  const path = await journaled(directory);
+  t.equal(statSync(path).mode & 0o777, 0o600);
+  t.strictSame(liveAfter(directory), ['s_2', 's_3']);
+  const whole = readFileSync(path);
+  const ends = [...whole.keys()].filter(at => whole[at] === 10);
+  const expected = [['s_1'], ['s_1', 's_2'], ['s_2'], ['s_2', 's_3']];
+  for (let length = 0; length <= whole.length; length++) {
+    writeFileSync(path, whole.subarray(0, length));
+    const kept = ends.filter(at => length >= at).length;
+    t.strictSame(liveAfter(directory), expected[kept], `${length} bytes`);
+  }
+});
+
+t.test('a damaged line before a good one bars all that it may have ended', async t => {
+  const directory = t.testdir();
+  const path = await journaled(directory);
+  const whole = readFileSync(path);
+  const second = whole.indexOf(10) + 1;
+  for (const at of [second, second + 20, whole.indexOf(10, second) - 1]) {
+    const bad = Buffer.from(whole);
+    bad[at]! ^= 1;
+    writeFileSync(path, bad);
+    const said: string[] = [];
+    const store = GrantStore.load(options(directory, { warn: line => said.push(line) }));
+    t.strictSame(
+      store.live().map(({ id }) => id),
+      ['s_3'],
+    );
+    t.equal(store.held(key(2))!.epoch, 1, 'its epoch stays barred');
+    t.match(said, [/is damaged/]);
+  }
+});
+
+t.test('a journal older than the file is not played over it', async t => {
+  const directory = t.testdir();
+  const path = await journaled(directory);
+  const old = readFileSync(path);
+  const store = GrantStore.load(options(directory));
+  store.end(key(2), 's_2', 20);
+  await store.flush();
+  writeFileSync(path, old);
+  appendFileSync(path, 'rubbish\n');
+  t.strictSame(liveAfter(directory), ['s_3']);
+});
+
+t.test('renewals write nothing, and a long journal is folded', async t => {
+  const lines: string[] = [];
+  let wholes = 0;
+  const store = GrantStore.load(
+    options(t.testdir(), {
+      write: async () => void wholes++,
+      append: async (_path, line) => void lines.push(line),
+    }),
+  );
+  store.put(grant(1));
+  await store.flush();
+  store.renew('s_1', 9000);
+  await store.flush();
+  t.strictSame([wholes, lines.length], [1, 0]);
+  for (let epoch = 1; epoch < 200; epoch++) {
+    store.put(grant(2, { epoch, grant: 'x'.repeat(16_000) }));
+    await store.flush();
+  }
+  t.ok(wholes >= 3 && wholes <= 5, `${wholes} whole files for 3 MB of changes`);
+});
+
+t.test('the seal of an ended session leaves the disk within an hour', async t => {
+  const directory = t.testdir();
+  const store = GrantStore.load(options(directory));
+  store.see(100_000, 1e9);
+  await store.flush();
+  store.put(grant(2));
+  await store.flush();
+  store.end(key(2), 's_2', 100_000);
+  await store.flush();
+  store.see(100_000 + 3_600_001, 1e9);
+  await store.flush();
+  store.put(grant(3));
+  await store.flush();
+  for (const name of ['grants.json', 'grants.json.journal'])
+    t.notMatch(readFileSync(join(directory, name), 'utf8'), 'x2', name);
 });
