@@ -19,6 +19,7 @@ import { CoreClock } from './control/coreclock.ts';
 import { join } from './control/join.ts';
 import { GrantStore } from './control/grantstore.ts';
 import {
+  dropEnrolment,
   type Enrolment,
   type Identity,
   loadEnrolment,
@@ -177,6 +178,7 @@ export class Gateway {
       onConfig: coreConfig => this.#onCoreConfig(coreConfig, warn),
       state: () => stateOf(this.#link),
       maxLifeMs: () => this.#config.max_life,
+      onForgotten: () => dropEnrolment(config.state_dir),
       ...(this.#host.delay !== undefined && { delay: this.#host.delay }),
     });
     this.#health = new Health({

@@ -2,7 +2,7 @@
 // socket; when none is running they work on the store directly.
 
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { uptime } from 'node:os';
 import { parse } from 'smol-toml';
 import { createLog, levelOf, silentLog } from '../control/log.ts';
@@ -20,6 +20,7 @@ import { Core } from './core.ts';
 import { Sessions } from './sessions/sessions.ts';
 import { askCore, execute, serveAdmin, socketPath } from './admin/socket.ts';
 import { SteadyClock } from './steadyclock.ts';
+import { lockDirectory } from './store/lock.ts';
 import { openStore } from './store/store.ts';
 import type { Store } from './store/store.ts';
 
@@ -116,8 +117,13 @@ async function command(own: readonly string[], words: readonly string[]): Promis
   const args = noun === 'apply' ? ['apply', ...withText(words.slice(1))] : words;
   const answered = existsSync(socketPath(directory)) ? await askCore(socketPath(directory), args) : null;
   if (answered !== null) return answered;
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const unlock = lockDirectory(directory);
   const store = openStore(directory, settings['key-file']);
-  using _end = atEnd(() => store.close());
+  using _end = atEnd(() => {
+    store.close();
+    unlock();
+  });
   const scope = { store, clock: Date.now, random: randomly };
   return execute({ ...scope, sessions: new Sessions({ ...scope, log: silentLog }) }, args);
 }
@@ -150,6 +156,8 @@ async function serve(args: readonly string[]): Promise<number> {
   const tls = readTls();
   checkPlain(settings, agentsAt.host, tls !== undefined);
   const directory = settings.data ?? defaultData;
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  lockDirectory(directory); // to the end of the process
   const store = openStore(directory, settings['key-file']);
   const clock = steadyClock(log);
   const core = new Core({ store, log, clock: () => clock.now(), agentTls: tls });

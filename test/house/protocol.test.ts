@@ -68,6 +68,7 @@ const shapes: Readonly<Record<string, Shape<unknown>>> = {
 const coreTypes: Record<CoreFrame['type'], true> = {
   challenge: true,
   welcome: true,
+  forgotten: true,
   snapshot: true,
   snapshotEnd: true,
   grant: true,
@@ -163,6 +164,9 @@ t.test('hello and welcome', async t => {
   t.ok(verifyBytes(ed25519PublicKey(secret('agent sign')), signed, bytesOf(hello.signature)));
   const answered = channel.welcomeTranscript(hello.nonce, hello.agentId, welcome.time);
   t.ok(verifyBytes(ed25519PublicKey(secret('core')), answered, bytesOf(welcome.signature)));
+  const forgotten = core.find(frame => frame.type === 'forgotten')!;
+  const removed = channel.forgottenTranscript(hello.nonce, hello.agentId, forgotten.time);
+  t.ok(verifyBytes(ed25519PublicKey(secret('core')), removed, bytesOf(forgotten.signature)));
 });
 
 t.test('enrolment and login', async t => {

@@ -11,6 +11,7 @@ import {
   type AgentFrame,
   agentProtocol,
   type CoreFrame,
+  forgottenTranscript,
   helloTranscript,
   type LeasedGrant,
   readCoreFrame,
@@ -43,6 +44,8 @@ export interface CoreOptions {
   /** The data plane's peers, for counters. */
   readonly state: () => Promise<DeviceState>;
   readonly maxLifeMs: () => number;
+  /** Core has removed this agent, and proved that it is Core; every session is over by then. */
+  readonly onForgotten: () => Promise<void>;
   /** Replaced in tests. */
   readonly delay?: (attempt: number) => number;
 }
@@ -66,6 +69,8 @@ export class Core {
   #channel: CoreChannel | null = null;
   #phase: CorePhase = 'away';
   #nonce = '';
+  /** The channel on which Core has proved its key last. */
+  #provedBy: CoreChannel | null = null;
   #agentConfigText = '';
   /** Frames are handled one after the other; a channel that has been replaced is not listened to any more. */
   #turn: Promise<void> = Promise.resolve();
@@ -158,9 +163,16 @@ export class Core {
           return;
         }
         this.#turn = this.#turn.then(async () => {
-          if (this.#channel !== channel || !channel.isOpen) return;
+          const isOver = this.#channel !== channel || !channel.isOpen;
+          // An order to end a session holds, also when Core has hung up since: it may have removed this gateway.
+          if (
+            isOver &&
+            !(frame.type === 'revoke' && this.#provedBy === channel) &&
+            frame.type !== 'forgotten'
+          )
+            return;
           try {
-            await this.#receive(channel, frame);
+            await (isOver ? this.#lastOrder(frame) : this.#receive(channel, frame));
           } catch (error) {
             this.#o.log.error('a frame of Core could not be handled', {
               type: frame.type,
@@ -174,17 +186,23 @@ export class Core {
         this.#channel = null;
         this.#phase = 'away';
         if (code === CloseCode.unauthenticated)
-          this.#o.log.error('Core does not accept this agent: was it removed there? Then enrol it anew', {
-            reason,
-          });
+          this.#o.log.error('Core does not accept this agent', { reason });
         else if (code === CloseCode.replaced)
           this.#o.log.error('another process connects as this agent: is the state directory shared?');
       },
     });
   }
 
+  async #lastOrder(frame: CoreFrame): Promise<void> {
+    if (frame.type === 'revoke')
+      await this.#o.admission.revoke(frame.id, frame.device, frame.epoch, frame.reason);
+    else if (frame.type === 'forgotten') await this.#forgotten(frame);
+  }
+
   async #receive(channel: CoreChannel, frame: Exclude<CoreFrame, { type: 'ping' }>): Promise<void> {
     switch (frame.type) {
+      case 'forgotten':
+        return this.#forgotten(frame);
       case 'challenge':
         return this.#phase === 'opened' ? this.#greet(channel, frame.nonce) : this.#misplaced(channel, frame);
       case 'welcome':
@@ -237,6 +255,7 @@ export class Core {
       channel.close(CloseCode.unauthenticated, 'not the pinned Core');
       return;
     }
+    this.#provedBy = channel;
     const offMs = clock.learn(frame.time);
     if (Math.abs(offMs) > clockAlarmMs)
       log.warn('the system clock differs from Core: check NTP', { seconds: Math.round(offMs / 1000) });
@@ -249,6 +268,19 @@ export class Core {
     this.#configure(frame.config);
     await admission.resume(); // before the snapshot, which takes what is held for what is in force
     for (const report of store.reports()) this.#reportEnd(report);
+  }
+
+  async #forgotten(frame: Extract<CoreFrame, { type: 'forgotten' }>): Promise<void> {
+    const { enrolment, admission, log } = this.#o;
+    const signed = forgottenTranscript(this.#nonce, enrolment.agentId, frame.time);
+    const signature = bytesOf(frame.signature);
+    if (this.#nonce === '' || !enrolment.coreKeys.some(key => verifyBytes(key, signed, signature))) return;
+    this.lastError = 'Core has removed this gateway';
+    await admission.snapshot([]);
+    await this.#o.onForgotten();
+    log.error(
+      'Core has removed this gateway and its sessions have ended: make a join token with "sallyport core agent token LOCATION", set SALLYPORT_JOIN_TOKEN_FILE and restart',
+    );
   }
 
   async #sync(channel: CoreChannel, seq: number): Promise<void> {

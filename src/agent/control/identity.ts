@@ -1,6 +1,7 @@
 // The gateway's identity: its three key pairs (WireGuard, Ed25519 for the channel, KEM for sealed PSKs), made here and never leaving the
 // state directory, and Core's answer at enrolment, above all the keys of Core that are pinned from then on.
 
+import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   generateSignKeyPair,
@@ -92,6 +93,12 @@ export async function saveEnrolment(
   const enrolment = enrolmentOf(answer);
   await writeState(join(directory, 'agent.json'), { v: 1, core, answer });
   return enrolment;
+}
+
+/** Keys stay; the next start needs a join token. The old enrolment is kept beside, for people. */
+export async function dropEnrolment(directory: string): Promise<void> {
+  const path = join(directory, 'agent.json');
+  await rename(path, `${path}.removed`);
 }
 
 /** Core may change addresses or MTU later; Core's keys stay as they were at enrolment. */

@@ -64,6 +64,8 @@ export type CoreFrame =
       readonly config: AgentConfig;
       readonly signature: string;
     }
+  /** In place of `welcome`: this agent was removed. `signature` covers `forgottenTranscript`; the agent lets go all it holds. */
+  | { readonly type: 'forgotten'; readonly time: number; readonly signature: string }
   /** Chunks of the whole state, then `snapshotEnd`. What is omitted is revoked. Deltas go on from its `seq` + 1. */
   | { readonly type: 'snapshot'; readonly grants: readonly LeasedGrant[] }
   | { readonly type: 'snapshotEnd'; readonly seq: number }
@@ -86,6 +88,7 @@ export type CoreFrame =
 const coreFrames: FrameShapes<CoreFrame> = {
   challenge: object({ type: literal('challenge'), nonce: key32, time }),
   welcome: object({ type: literal('welcome'), time, config: agentConfig, signature: base64(64) }),
+  forgotten: object({ type: literal('forgotten'), time, signature: base64(64) }),
   snapshot: object({ type: literal('snapshot'), grants: list(leasedGrant, 64) }),
   snapshotEnd: object({ type: literal('snapshotEnd'), seq: sequence }),
   grant: object({ type: literal('grant'), seq: sequence, grant: grantText, until: time }),
@@ -201,6 +204,11 @@ export function helloTranscript(
 /** What Core signs in `welcome`. */
 export function welcomeTranscript(helloNonce: string, agentId: string, welcomeTime: number): Uint8Array {
   return utf8('sallyport core welcome v1\0' + JSON.stringify([helloNonce, agentId, welcomeTime]));
+}
+
+/** What Core signs in `forgotten`: the agent's own nonce, so that an old one cannot be played again. */
+export function forgottenTranscript(helloNonce: string, agentId: string, sentAt: number): Uint8Array {
+  return utf8('sallyport core forgotten v1\0' + JSON.stringify([helloNonce, agentId, sentAt]));
 }
 
 export const readCoreFrame: FrameReader<CoreFrame> = reader(coreFrames);

@@ -12,6 +12,7 @@ import type { Log } from '../../control/log.ts';
 import {
   agentEnrolRequest,
   agentProtocol,
+  forgottenTranscript,
   helloTranscript,
   readAgentFrame,
   welcomeTranscript,
@@ -157,6 +158,7 @@ export class Agents {
     const signed = helloTranscript(nonce, frame);
     if (agent === undefined || !verifyBytes(bytesOf(agent.signPublic), signed, bytesOf(frame.signature))) {
       log.warn('agent not recognised', { agent: frame.agentId, from });
+      if (agent === undefined) this.#sayForgotten(channel, frame);
       channel.close(CloseCode.unauthenticated, 'unknown agent or wrong signature');
       return null;
     }
@@ -180,6 +182,14 @@ export class Agents {
       if (!(cause instanceof StoreTrouble)) throw cause;
       answer(response, 503, error(cause.code, 'Core cannot use its database: try again later'));
     }
+  }
+
+  /** Signed, for a gateway gives up its sessions on it. */
+  #sayForgotten(channel: AgentChannel, { nonce, agentId }: { nonce: string; agentId: string }): void {
+    const time = this.#o.clock();
+    const signed = forgottenTranscript(nonce, agentId, time);
+    const signature = toBase64(signBytes(this.#o.store.signKey.privateKey, signed));
+    channel.send({ type: 'forgotten', time, signature });
   }
 
   async #request(request: IncomingMessage, response: ServerResponse): Promise<void> {

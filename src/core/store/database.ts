@@ -123,7 +123,8 @@ export class Database {
   }
 }
 
-function loadSqlite(): typeof import('node:sqlite') {
+/** A line for people where the runtime has no node:sqlite. */
+export function loadSqlite(): typeof import('node:sqlite') {
   // Not a static import: the same bundle also runs as an agent on Node 20, which has no node:sqlite.
   const sqlite = process.getBuiltinModule?.('node:sqlite') as typeof import('node:sqlite') | undefined;
   if (sqlite?.DatabaseSync === undefined)

@@ -24,6 +24,7 @@ interface Setup {
   clock: CoreClock;
   configs: AgentConfig[];
   lines: string[];
+  forgotten: string[];
 }
 
 async function setup(t: Test, options: { enrolled?: boolean; system?: () => number } = {}): Promise<Setup> {
@@ -55,6 +56,7 @@ async function setup(t: Test, options: { enrolled?: boolean; system?: () => numb
   const lines: string[] = [];
   const log = createLog({ level: 'debug', write: line => lines.push(line) });
   const configs: AgentConfig[] = [];
+  const forgotten: string[] = [];
   const admission = new Admission({
     link,
     store,
@@ -76,6 +78,7 @@ async function setup(t: Test, options: { enrolled?: boolean; system?: () => numb
     onConfig: config => configs.push(config),
     state: async () => link.state(),
     maxLifeMs: () => 1e8,
+    onForgotten: async () => void forgotten.push('forgotten'),
     delay: () => 5,
   });
   t.teardown(async () => {
@@ -84,7 +87,7 @@ async function setup(t: Test, options: { enrolled?: boolean; system?: () => numb
     await store.flush(); // an end may still be on its way to the directory, which is why tap does not remove it
     rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
   });
-  return { fake, core, link, store, clock, configs, lines };
+  return { fake, core, link, store, clock, configs, lines, forgotten };
 }
 
 const hexOf = (device: string): string => Buffer.from(device, 'base64').toString('hex');
@@ -200,6 +203,37 @@ t.test('an agent Core has removed goes on asking, and says why', async t => {
   core.start();
   await soon(() => fake.connections >= 2);
   t.match(lines.join(), /Core does not accept this agent/);
+});
+
+t.test('an agent that Core has removed lets go what it holds, if it is Core that says so', async t => {
+  const { fake, core, link, lines, forgotten } = await setup(t);
+  fake.held = [await fake.mint()];
+  core.start();
+  await fake.hear('synced');
+  const { connections } = fake;
+  fake.enrolled = null;
+  fake.forgetKey = generateSignKeyPair().privateKey;
+  fake.channel!.close(4001, 'the agent was removed');
+  await soon(() => fake.connections >= connections + 2);
+  t.equal(link.grants.size, 1, 'not for a stranger');
+  t.strictSame(forgotten, []);
+  fake.forgetKey = fake.sign.privateKey;
+  await soon(() => forgotten.length > 0);
+  t.equal(link.grants.size, 0);
+  t.match(lines.join(), /make a join token/);
+});
+
+t.test('an order to end a session holds, also when Core hangs up behind it', async t => {
+  const { fake, core, link } = await setup(t);
+  core.start();
+  await fake.hear('synced');
+  const [one, two] = [await fake.mint(), await fake.mint()];
+  for (const minted of [one, two]) fake.grant(minted);
+  await fake.hear('granted', frame => frame.id === two.id);
+  for (const { id, device } of [one, two])
+    fake.send({ type: 'revoke', seq: ++fake.seq, id, device, epoch: 1, reason: 'policy' });
+  fake.channel!.close(4001, 'the location was removed');
+  await soon(() => link.grants.size === 0);
 });
 
 t.test('frames out of turn close the channel', async t => {
