@@ -1,6 +1,7 @@
 import t from 'tap';
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { openStore } from '../../../src/core/store/store.ts';
 import { toHex } from '../../../src/util/bytes.ts';
 
@@ -46,5 +47,24 @@ t.test('nothing in a directory that others made is open to them, whatever the um
   store.people.addUser('u', 'ada', [], 1);
   for (const file of ['core.db', 'core.db-wal', 'core.db-shm', 'store.key'])
     t.equal(statSync(join(directory, file)).mode & 0o077, 0, file);
+  store.close();
+});
+
+t.test('a store of schema 1 opens, with what it holds', async t => {
+  const directory = t.testdir();
+  const kept = (name: string): Buffer =>
+    readFileSync(new URL(`../../fixtures/stores/${name}`, import.meta.url));
+  writeFileSync(join(directory, 'core.db'), gunzipSync(kept('schema1.db.gz')));
+  writeFileSync(join(directory, 'store.key'), kept('schema1.key'));
+  const store = openStore(directory);
+  const ada = store.people.userNamed('ada')!;
+  t.same(ada.groups, ['dev']);
+  t.equal(store.people.totpSeed(ada.id)?.length, 20, 'its secrets can be read');
+  t.ok(store.people.unusedRecoveryCodes(ada.id).length > 0);
+  t.same(
+    store.places.locations().map(({ name }) => name),
+    ['office'],
+  );
+  t.equal(store.audit.verify().ok, true);
   store.close();
 });
