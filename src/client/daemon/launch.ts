@@ -1,6 +1,7 @@
 // Launch: starts the tunnel, here or in a background process of its own. The child says over an inherited pipe when it is
 // ready or why it is not, so that `up` never reports a tunnel that does not exist.
 
+import { createHash } from 'node:crypto';
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -109,7 +110,7 @@ async function foreground(store: Store, wanted: string | undefined, options: Lau
   if ((await ask(store.socketFile(location), { op: 'status' })) !== null)
     throw new PlainError('already-up', `${location.name} is up already: run 'sallyport down' first`);
   const log = createLog({ level: options.debug ? 'debug' : 'info' });
-  const ifname = options.ifname ?? interfaceName(location.name);
+  const ifname = options.ifname ?? interfaceNames(state.enrolled.locations).get(location.id)!;
   // The socket of a tunnel that was killed: it did not answer before this point.
   rmSync(store.socketFile(location), { force: true });
   const network = await openNetwork(ifname);
@@ -165,11 +166,35 @@ function entry(): string {
   return fileURLToPath(here.endsWith('.ts') ? new URL('../../main.ts', here) : here);
 }
 
-/** `sp-` and what the kernel accepts of the location's name. */
-export function interfaceName(location: string): string {
+/** By location id: `sp-` and what the kernel accepts of the name; names that would be alike get a mark of their location's id. */
+export function interfaceNames(
+  locations: readonly Pick<Location, 'id' | 'name'>[],
+): ReadonlyMap<string, string> {
+  const plain = locations.map(({ name }) => plainName(name));
+  const names = new Map<string, string>();
+  const taken = new Set<string>();
+  const inOrder = [...locations.entries()].sort(([, a], [, b]) => (a.id < b.id ? -1 : 1));
+  for (const [index, { id }] of inOrder) {
+    const own = plain[index]!;
+    let name = `sp-${own}`;
+    const isShared = plain.indexOf(own) !== plain.lastIndexOf(own);
+    for (let salt = 0; isShared && (salt === 0 || taken.has(name)); salt++) name = markedName(own, id, salt);
+    taken.add(name);
+    names.set(id, name);
+  }
+  return names;
+}
+
+/** At most 12 characters and without a dash, so no plain name is another location's marked one. */
+function plainName(location: string): string {
   const plain = location
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '')
     .slice(0, 12);
-  return `sp-${plain || 'vpn'}`;
+  return plain || 'vpn';
+}
+
+function markedName(plain: string, id: string, salt: number): string {
+  const mark = createHash('sha256').update(`${id} ${salt}`).digest('hex').slice(0, 4);
+  return `sp-${plain.slice(0, 7)}-${mark}`;
 }
