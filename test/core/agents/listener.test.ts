@@ -7,13 +7,15 @@ import { silentLog } from '../../../src/control/log.ts';
 import { agentProtocol, helloTranscript, readCoreFrame } from '../../../src/control/wire/agentchannel.ts';
 import { paths } from '../../../src/control/clientapi/words.ts';
 import { Agents } from '../../../src/core/agents/listener.ts';
+import { StoreTrouble } from '../../../src/core/store/trouble.ts';
 import { toBase64 } from '../../../src/util/bytes.ts';
 import { FakeAgent } from '../../fixtures/fakes/fakeagent.ts';
+import { soon } from '../../fixtures/soon.ts';
 import { Desk } from '../../fixtures/fakes/memorystore.ts';
 
 async function listening(t: {
   teardown(act: () => Promise<void>): void;
-}): Promise<{ desk: Desk; port: number }> {
+}): Promise<{ desk: Desk; port: number; agents: Agents }> {
   const desk = new Desk();
   desk.now = Date.now();
   desk.admin('location', 'add', 'office', '--network', '10.77.0.0/24');
@@ -21,7 +23,7 @@ async function listening(t: {
   const agents = new Agents({ store, sessions, clock, random, log: silentLog });
   const { port } = await agents.listen({ port: 0, host: '127.0.0.1' });
   t.teardown(() => agents.close());
-  return { desk, port };
+  return { desk, port, agents };
 }
 
 function closed(socket: WebSocket): Promise<number> {
@@ -100,4 +102,35 @@ t.test('HTTP', async t => {
     const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`, protocol);
     t.match(await new Promise<Error>(resolve => socket.on('error', resolve)), { message: /400/ });
   }
+});
+
+t.test('a database that takes nothing: enrolment is refused, frames are kept', async t => {
+  const { desk, port, agents } = await listening(t);
+  const token = desk.admin('agent', 'token', 'office')['token']!;
+  desk.store.db.get('PRAGMA query_only = 1');
+  await t.rejects(FakeAgent.enrol(port, token), /503.*store-read-only/);
+  desk.store.db.get('PRAGMA query_only = 0');
+  const agent = await FakeAgent.enrol(port, token);
+  const { hub } = desk.sessions;
+  const receive = hub.receive.bind(hub);
+  const taken: string[] = [];
+  let faulty = true;
+  let refused = 0;
+  hub.receive = (id, frame): boolean => {
+    if (faulty) {
+      refused++;
+      throw new StoreTrouble('store-full', null);
+    }
+    taken.push(frame.type);
+    return receive(id, frame);
+  };
+  await agent.connect();
+  await soon(() => refused > 0);
+  agents.tick();
+  t.same(taken, []);
+  faulty = false;
+  agents.tick();
+  agents.tick();
+  t.same(taken, ['synced'], 'once');
+  agent.disconnect();
 });
