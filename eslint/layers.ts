@@ -41,7 +41,11 @@ export const table: Readonly<Record<string, Row>> = {
     node: true,
     packages: { 'smol-toml': true },
   },
-  core: { folders: { control: true }, node: true, packages: { 'smol-toml': true, uqr: true } },
+  core: {
+    folders: { control: true },
+    node: true,
+    packages: { 'smol-toml': true, uqr: true, nodemailer: ['methods/mailer.ts'] },
+  },
   proxy: { folders: { control: true }, node: true, packages: { 'smol-toml': true } },
   web: {},
 };

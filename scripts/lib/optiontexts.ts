@@ -32,6 +32,18 @@ export const coreTexts: Readonly<Record<keyof typeof coreSpecs, OptionText>> = {
     fallback: "the system's",
     about: "PEM of the authority that signed the Proxies' certificates",
   },
+  smtp: {
+    fallback: 'none',
+    about:
+      'mail server for codes by e-mail: smtp://HOST:587 (STARTTLS) or smtps://HOST:465; plain only on loopback',
+  },
+  'smtp-user': { fallback: 'none', about: 'user name at the mail server' },
+  'smtp-password': { fallback: 'none', about: 'its password' },
+  'smtp-ca': {
+    fallback: "the system's",
+    about: "PEM of the authority that signed the mail server's certificate",
+  },
+  'mail-from': { fallback: 'required with smtp', about: 'address of the sender of codes' },
   'log-level': { fallback: 'info', about: 'error, warn, info, debug or trace' },
   insecure: {
     fallback: 'false',
@@ -198,7 +210,7 @@ export const clientTexts: {
     'log-level': 'info or debug, in the log file beside the state',
     foreground: 'stay in the foreground, for a service manager',
     'code-file': 'file with the codes, one a line; `-` is standard input; else the terminal is asked',
-    method: 'totp or recovery; else the location decides',
+    method: 'totp, recovery or email; else the location decides',
   },
 };
 

@@ -45,7 +45,7 @@ export const commands: Record<
   },
   login: {
     usage:
-      'login [LOCATION] [--code-file FILE|-] [--method totp|recovery] [--interface NAME] [--tun-device PATH]',
+      'login [LOCATION] [--code-file FILE|-] [--method totp|recovery|email] [--interface NAME] [--tun-device PATH]',
     options: { ...common, ...tunnelOptions, 'code-file': text, method: text },
     act: login,
   },

@@ -1,12 +1,18 @@
 // The flow of one login as a state machine (docs/protocol.md): start with a proof, answer each step, unseal the PSK, put it to use, see
 // the gateway answer. Pure: holds no key, reads no clock, does no IO; the caller performs each action and reports the result.
 
-import type { Granted, LoginStep } from '../control/clientapi/bodies.ts';
+import type { Granted, LoginStep, StepChallenge } from '../control/clientapi/bodies.ts';
 
 export type Action =
   | { readonly act: 'start' }
   /** Ask the person; `again` says why the last answer was not taken. */
-  | { readonly act: 'ask'; readonly step: LoginStep; readonly again: string | null }
+  | {
+      readonly act: 'ask';
+      readonly step: LoginStep;
+      readonly again: string | null;
+      /** What was sent to the person for this step. */
+      readonly challenge: StepChallenge | null;
+    }
   | { readonly act: 'answer'; readonly login: string; readonly method: string; readonly response: string }
   /** The codes were right but no gateway took the grant in time: wait, then ask for it again without a new code. */
   | { readonly act: 'resume'; readonly login: string; readonly afterMs: number }
@@ -17,7 +23,12 @@ export type Action =
 
 export type Event =
   | { readonly on: 'begin' }
-  | { readonly on: 'step'; readonly login: string; readonly step: LoginStep }
+  | {
+      readonly on: 'step';
+      readonly login: string;
+      readonly step: LoginStep;
+      readonly challenge: StepChallenge | null;
+    }
   | { readonly on: 'answered'; readonly method: string; readonly response: string }
   | { readonly on: 'granted'; readonly granted: Granted }
   | { readonly on: 'refused'; readonly code: string; readonly message: string }
@@ -27,11 +38,17 @@ export type Event =
   /** The PSK is in the tunnel, but no handshake came of it. */
   | { readonly on: 'silent' };
 
+interface Asked {
+  readonly login: string;
+  readonly step: LoginStep;
+  readonly challenge: StepChallenge | null;
+}
+
 type State =
   | { readonly at: 'idle' }
   | { readonly at: 'starting' }
-  | { readonly at: 'asking'; readonly login: string; readonly step: LoginStep }
-  | { readonly at: 'answering'; readonly login: string; readonly step: LoginStep }
+  | ({ readonly at: 'asking' } & Asked)
+  | ({ readonly at: 'answering' } & Asked)
   | { readonly at: 'unsealing'; readonly granted: Granted }
   | { readonly at: 'installing' }
   | { readonly at: 'over' };
@@ -66,7 +83,7 @@ export class LoginFlow {
         this.#state = { at: 'starting' };
         return { act: 'start' };
       case 'starting':
-        if (event.on === 'step') return this.#ask(event.login, event.step, null);
+        if (event.on === 'step') return this.#ask(event, null);
         break;
       case 'asking':
         if (event.on !== 'answered') break;
@@ -79,7 +96,10 @@ export class LoginFlow {
         this.#triesLeft--;
         return { act: 'answer', login: state.login, method: event.method, response: event.response };
       case 'answering':
-        if (event.on === 'step') return this.#ask(event.login, event.step, null);
+        if (event.on === 'step') {
+          if (event.challenge !== null) this.#triesLeft++; // asking for a message was no try
+          return this.#ask(event, null);
+        }
         if (event.on !== 'granted') break;
         this.#state = { at: 'unsealing', granted: event.granted };
         return { act: 'unseal', login: state.login, granted: event.granted };
@@ -112,9 +132,9 @@ export class LoginFlow {
     );
   }
 
-  #ask(login: string, step: LoginStep, again: string | null): Action {
-    this.#state = { at: 'asking', login, step };
-    return { act: 'ask', step, again };
+  #ask({ login, step, challenge }: Asked, again: string | null): Action {
+    this.#state = { at: 'asking', login, step, challenge };
+    return { act: 'ask', step, again, challenge };
   }
 
   #refused(state: State, code: string, message: string): Action {
@@ -123,7 +143,7 @@ export class LoginFlow {
       return { act: 'resume', login: state.login, afterMs: resumeAfterMs };
     }
     if (state.at === 'answering' && wrongAnswers.has(code) && this.#triesLeft > 0)
-      return this.#ask(state.login, state.step, message);
+      return this.#ask(state, message);
     return this.#fail(code, message);
   }
 

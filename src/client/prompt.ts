@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
-import type { LoginStep } from '../control/clientapi/bodies.ts';
+import type { LoginStep, StepChallenge } from '../control/clientapi/bodies.ts';
 import { errorText, usageError } from '../util/errors.ts';
 import { atEnd } from '../util/scope.ts';
 import type { Answer } from './signin.ts';
@@ -20,11 +20,27 @@ export function secretLines(file: string, option: string): string[] {
   }
 }
 
-/** Which of the step's methods a typed answer is meant for: six digits are a code, anything longer a recovery code. */
+/** Methods whose code is sent when they are chosen. */
+const sentMethods: readonly string[] = ['email'];
+
+/** The request for a code, where the step leaves no choice and none was sent yet. */
+function request(
+  step: LoginStep,
+  wanted: string | undefined,
+  challenge: StepChallenge | null,
+): Answer | null {
+  const only = wanted ?? (step.methods.length === 1 ? step.methods[0] : undefined);
+  return challenge === null && only !== undefined && sentMethods.includes(only) && step.methods.includes(only)
+    ? { method: only, response: '' }
+    : null;
+}
+
+/** A method's name asks for its code; eight digits are a code that was sent, six one of an authenticator. */
 export function methodFor(step: LoginStep, response: string, wanted: string | undefined): string {
   if (wanted !== undefined) return wanted;
+  if (/^\d{8}$/.test(response.replaceAll(' ', '')) && step.methods.includes('email')) return 'email';
   const isCode = /^\d{6,8}$/.test(response.replaceAll(' ', ''));
-  const fitting = step.methods.find(method => (method === 'recovery') !== isCode);
+  const fitting = step.methods.find(method => method !== 'email' && (method === 'recovery') !== isCode);
   return fitting ?? step.methods[0]!;
 }
 
@@ -32,9 +48,11 @@ export function methodFor(step: LoginStep, response: string, wanted: string | un
 export function scripted(
   lines: readonly string[],
   method: string | undefined,
-): (step: LoginStep) => Promise<Answer | null> {
+): (step: LoginStep, again?: string | null, challenge?: StepChallenge | null) => Promise<Answer | null> {
   const left = [...lines];
-  return step => {
+  return (step, _again, challenge = null) => {
+    const asked = request(step, method, challenge);
+    if (asked !== null) return Promise.resolve(asked);
     const response = left.shift();
     if (response === undefined)
       return Promise.reject(
@@ -52,20 +70,28 @@ type Terminal = { readonly input: NodeJS.ReadableStream; readonly output: NodeJS
 const names: Readonly<Record<string, string>> = {
   totp: 'code of your authenticator',
   recovery: 'recovery code',
+  email: 'code by e-mail',
 };
 
 /** Asks on the terminal; an empty answer gives up. Questions go to stderr, so that --json output stays clean. */
 export function interactive(
   method: string | undefined,
   terminal: Terminal = { input: process.stdin, output: process.stderr },
-): (step: LoginStep, again: string | null) => Promise<Answer | null> {
-  return async (step, again) => {
+): (step: LoginStep, again: string | null, challenge?: StepChallenge | null) => Promise<Answer | null> {
+  return async (step, again, challenge = null) => {
+    const asked = request(step, method, challenge);
+    if (asked !== null) return asked;
     const wanted = method === undefined ? step.methods : [method];
     const what = wanted.map(name => names[name] ?? name).join(' or ');
     if (again !== null) terminal.output.write(`${again}\n`);
+    if (challenge !== null) terminal.output.write(`${challenge.show}\n`);
+    else if (wanted.includes('email')) terminal.output.write('type "email" to have a code sent\n');
     const prefix = step.of > 1 ? `step ${step.index} of ${step.of}, ` : '';
     const response = await line(`${prefix}${what}: `, terminal);
-    return response === '' ? null : { method: methodFor(step, response, method), response };
+    if (response === '') return null;
+    if (sentMethods.includes(response) && wanted.includes(response))
+      return { method: response, response: '' };
+    return { method: methodFor(step, response, method), response };
   };
 }
 

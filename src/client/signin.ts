@@ -4,7 +4,7 @@
 
 import { generateKemKeyPair, loginDigest, open } from '../control/trust/seal.ts';
 import type { KemKeyPair } from '../control/trust/seal.ts';
-import type { Granted, LoginStep } from '../control/clientapi/bodies.ts';
+import type { Granted, LoginStep, StepChallenge } from '../control/clientapi/bodies.ts';
 import { wipe } from '../util/bytes.ts';
 import { PlainError } from '../util/errors.ts';
 import { Refused } from './api.ts';
@@ -23,7 +23,7 @@ export interface SignInOptions {
   readonly methods: readonly string[];
   readonly tries: number;
   /** Asks the person; null when they give up. */
-  ask(step: LoginStep, again: string | null): Promise<Answer | null>;
+  ask(step: LoginStep, again: string | null, challenge: StepChallenge | null): Promise<Answer | null>;
   /** Puts the PSK into the tunnel and waits for a handshake; false when none came. The PSK is wiped afterwards. */
   install(psk: Uint8Array, granted: Granted): Promise<boolean>;
   readonly sleep?: (ms: number) => Promise<void>;
@@ -47,11 +47,11 @@ export async function signIn(options: SignInOptions): Promise<Granted> {
           event = await calling(async () => {
             const started = await server.start(kem.publicKey, options.methods);
             nonce = started.nonce;
-            return { on: 'step', login: started.answer.login, step: started.answer.step };
+            return { on: 'step', login: started.answer.login, step: started.answer.step, challenge: null };
           });
           break;
         case 'ask': {
-          const answer = await options.ask(action.step, action.again);
+          const answer = await options.ask(action.step, action.again, action.challenge);
           if (answer === null) throw new PlainError('given-up', 'login cancelled');
           event = { on: 'answered', ...answer };
           break;
@@ -88,7 +88,8 @@ export async function signIn(options: SignInOptions): Promise<Granted> {
 async function answering(server: Server, login: string, method: string, response: string): Promise<Event> {
   return await calling(async () => {
     const answer = await server.step(login, method, response);
-    return 'step' in answer ? { on: 'step', login, step: answer.step } : { on: 'granted', granted: answer };
+    if (!('step' in answer)) return { on: 'granted', granted: answer };
+    return { on: 'step', login, step: answer.step, challenge: answer.challenge ?? null };
   });
 }
 

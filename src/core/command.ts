@@ -17,6 +17,7 @@ import { atEnd } from '../util/scope.ts';
 import { nouns } from './admin/admin.ts';
 import type { Said } from './admin/verb.ts';
 import { Core } from './core.ts';
+import { Mailer, mailServer } from './methods/mailer.ts';
 import { Sessions } from './sessions/sessions.ts';
 import { askCore, execute, serveAdmin, socketPath } from './admin/socket.ts';
 import { SteadyClock } from './steadyclock.ts';
@@ -34,6 +35,11 @@ export const specs = {
   'proxy-token': 'secret',
   'proxy-ca': 'text',
   'metrics-listen': 'text',
+  smtp: 'text',
+  'smtp-user': 'text',
+  'smtp-password': 'secret',
+  'smtp-ca': 'text',
+  'mail-from': 'text',
   'log-level': 'text',
   insecure: 'switch',
 } as const;
@@ -45,9 +51,10 @@ const defaultData = '/var/lib/sallyport';
 const usage = `usage: sallyport core [--config FILE] [--data DIR] --agents-listen ADDRESS:PORT
            [--agents-tls-cert FILE --agents-tls-key FILE]
            [--proxy ws://HOST:PORT]... [--proxy-token-file FILE] [--proxy-ca FILE]
+           [--smtp smtp://HOST:587|smtps://HOST:465 --mail-from ADDRESS] [--smtp-user NAME --smtp-password-file FILE] [--smtp-ca FILE]
            [--metrics-listen ADDRESS:PORT] [--key-file FILE] [--log-level LEVEL] [--insecure]
        sallyport core [--data DIR] [--json] NOUN VERB ...
-           user      add NAME [--groups G,G] | list | totp NAME [--end-sessions] | recovery NAME [--end-sessions] | groups NAME G,G | enable | disable | unlock | remove NAME | rename NAME NEW
+           user      add NAME [--groups G,G] [--email ADDRESS] | list | totp NAME [--end-sessions] | recovery NAME [--end-sessions] | groups NAME G,G | email NAME ADDRESS | enable | disable | unlock | remove NAME | rename NAME NEW
            device    token USER [--hours N] | list [USER] | enable | disable | remove ID
            location  add NAME --network PREFIX [OPTION ...] | set NAME OPTION ... | list | remove NAME | rename NAME NEW
            agent     token LOCATION [--endpoint HOST:PORT] [--hours N] | list | remove ID
@@ -155,12 +162,13 @@ async function serve(args: readonly string[]): Promise<number> {
     tlsFiles('agents-tls', settings['agents-tls-cert'], settings['agents-tls-key']);
   const tls = readTls();
   checkPlain(settings, agentsAt.host, tls !== undefined);
+  const mailer = mailerOf(settings, log);
   const directory = settings.data ?? defaultData;
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   lockDirectory(directory); // to the end of the process
   const store = openStore(directory, settings['key-file']);
   const clock = steadyClock(log);
-  const core = new Core({ store, log, clock: () => clock.now(), agentTls: tls });
+  const core = new Core({ store, log, clock: () => clock.now(), agentTls: tls, mailer });
   const admin = await serveAdmin(socketPath(directory), core);
   const at = await core.listen(agentsAt).catch((cause: unknown) => {
     throw new PlainError('cannot-listen', `cannot listen for agents: ${errorText(cause)}`, 1, cause);
@@ -195,6 +203,18 @@ function steadyClock(log: Log): SteadyClock {
       log.error('the clock of this machine was set: Core goes on with its own; check it, then restart Core', {
         bySeconds: Math.round(byMs / 1000),
       });
+  });
+}
+
+/** Null where no mail server is named. */
+function mailerOf(settings: Settings<typeof specs>, log: Log): Mailer | null {
+  const { smtp, 'mail-from': from, 'smtp-user': user, 'smtp-password': password, 'smtp-ca': ca } = settings;
+  if (smtp === undefined) return null;
+  return new Mailer({
+    ...mailServer(smtp, from, settings.insecure),
+    ...(user === undefined ? {} : { user, password: password ?? '' }),
+    ...(ca === undefined ? {} : { ca: textFile('smtp-ca', ca) }),
+    log,
   });
 }
 

@@ -9,6 +9,7 @@ import { Agents } from './agents/listener.ts';
 import { Api } from './api/clientapi.ts';
 import type { ApiOptions, ApiReply, ApiRequest } from './api/clientapi.ts';
 import { Flow } from './login/flow.ts';
+import type { Mailer } from './methods/mailer.ts';
 import type { Random } from './ids.ts';
 import { Relay } from './api/relay.ts';
 import { processFacts } from '../control/processfacts.ts';
@@ -25,6 +26,7 @@ export interface CoreOptions {
   readonly clock?: () => number;
   readonly random?: Random;
   readonly agentTls?: TlsFiles | undefined;
+  readonly mailer?: Mailer | null;
   readonly holdUntil?: NonNullable<ApiOptions['holdUntil']>;
 }
 
@@ -43,6 +45,7 @@ export class Core {
   readonly random: Random;
   readonly log: Log;
   readonly #agents: Agents;
+  readonly #mailer: Mailer | null;
   readonly #relays: Relay[] = [];
   readonly #requests = new RequestCounts();
   #ticker: NodeJS.Timeout | null = null;
@@ -59,8 +62,16 @@ export class Core {
     this.log = log;
     this.clock = clock;
     this.random = random;
+    this.#mailer = options.mailer ?? null;
     this.sessions = new Sessions({ store, clock, random, log });
-    this.flow = new Flow({ store, sessions: this.sessions, clock, random, log });
+    this.flow = new Flow({
+      store,
+      sessions: this.sessions,
+      clock,
+      random,
+      log,
+      mailer: this.#mailer,
+    });
     const { sessions, flow } = this;
     const hold = options.holdUntil === undefined ? {} : { holdUntil: options.holdUntil };
     this.api = new Api({ store, sessions, flow, clock, random, log, ...hold });
@@ -170,6 +181,7 @@ export class Core {
   async close(): Promise<void> {
     if (this.#ticker !== null) clearInterval(this.#ticker);
     for (const relay of this.#relays) relay.stop();
+    this.#mailer?.close();
     await this.#agents.close();
     this.store.close();
   }

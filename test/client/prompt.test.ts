@@ -48,3 +48,31 @@ t.test('a terminal is asked with what went wrong before, and may be left', async
   terminal.input.end();
   t.equal(await third, null, 'the end of the input');
 });
+
+const challenge = { method: 'email', show: 'a code was sent to a***@example.org', expiresIn: 600 };
+
+t.test('a code by e-mail is asked for by name, or by itself where there is no choice', async t => {
+  const both = { ...step, methods: ['totp', 'recovery', 'email'] };
+  const only = { ...step, methods: ['email'] };
+  const request = { method: 'email', response: '' };
+  t.equal(methodFor(both, '1234 5678', undefined), 'email');
+  t.equal(methodFor(both, '123456', undefined), 'totp');
+  t.equal(methodFor(both, 'abcd-efgh-ijkl', undefined), 'recovery');
+  const script = scripted(['12345678'], undefined);
+  t.strictSame(await script(only, null, null), request);
+  t.strictSame(await script(only, null, challenge), { method: 'email', response: '12345678' });
+  t.strictSame(await scripted([], 'email')(both, null, null), request);
+  let text = '';
+  const output = new Writable({ write: (part, _, done) => ((text += String(part)), done()) });
+  const terminal = { input: new PassThrough(), output };
+  t.strictSame(await interactive(undefined, terminal)(only, null, null), request);
+  t.equal(text, '', 'nothing to ask');
+  const asking = interactive(undefined, terminal)(both, null, null);
+  t.match(text, /type "email" to have a code sent/);
+  terminal.input.write('email\n');
+  t.strictSame(await asking, request);
+  const second = interactive(undefined, terminal)(both, null, challenge);
+  t.match(text, /a code was sent to a\*\*\*@example\.org\n/);
+  terminal.input.write('12345678\n');
+  t.strictSame(await second, { method: 'email', response: '12345678' });
+});

@@ -13,6 +13,7 @@ import {
   literal,
   object,
   optional,
+  pattern,
   prefixText,
   string,
   time,
@@ -134,6 +135,19 @@ const loginStep: Shape<LoginStep> = object({
   of: integer(1, 8),
 });
 
+/** What was begun for a method of the step; it waits for a response. `show` is for people, `expiresIn` in seconds. */
+export interface StepChallenge {
+  readonly method: string;
+  readonly show: string;
+  readonly expiresIn: number;
+}
+
+const stepChallenge: Shape<StepChallenge> = object({
+  method: id,
+  show: pattern(/^[\x20-\x7e]{1,200}$/, 'a line of printable ASCII', 200),
+  expiresIn: integer(1, 86_400),
+});
+
 /** `expiresIn` in seconds. */
 export type StartAnswer = { login: string; step: LoginStep; expiresIn: number };
 export const startAnswer: Shape<StartAnswer> = object({
@@ -142,7 +156,10 @@ export const startAnswer: Shape<StartAnswer> = object({
   expiresIn: integer(1, 86_400),
 });
 
-/** `method` "resume" (no response needed) asks again for the grant of a login whose codes were accepted already. */
+/**
+ * An empty response to a method with a challenge begins, or repeats, the challenge.
+ * `method` "resume" (no response needed) asks again for the grant of a login whose codes were accepted already.
+ */
 export const stepRequest: Shape<StepRequest> = object({ login: id, method: id, response: string(1024) });
 export type StepRequest = { login: string; method: string; response: string };
 
@@ -169,7 +186,7 @@ const sessionInfo: Shape<SessionInfo> = object({
 });
 
 export type StepAnswer =
-  | { step: LoginStep }
+  | { step: LoginStep; challenge?: StepChallenge }
   | {
       /** The PSK sealed to `kemPublicKey` of the start, purpose "client", transcript { grant: session.id, device, location, login }. */
       granted: string;
@@ -185,7 +202,7 @@ export type StepAnswer =
       proof: string;
     };
 export type Granted = Extract<StepAnswer, { granted: string }>;
-const stepNext = object({ step: loginStep });
+const stepNext = object({ step: loginStep, challenge: optional(stepChallenge) });
 const stepGranted = object({
   granted: sealedText,
   login: key32,

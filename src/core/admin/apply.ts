@@ -11,13 +11,19 @@ import { administer } from './admin.ts';
 import { locationSettings, settingsProblem } from '../policy/policy.ts';
 import type { LocationSettings } from '../policy/policy.ts';
 import { readWords, switchOption } from './words.ts';
+import { emailText } from '../methods/email.ts';
 
 interface Change {
   readonly line: string;
   readonly make: () => void;
 }
 
-const userShape = object({ name: label, groups: optional(list(id, 64)), disabled: optional(boolean) });
+const userShape = object({
+  name: label,
+  groups: optional(list(id, 64)),
+  disabled: optional(boolean),
+  email: optional(emailText),
+});
 type DeclaredUser = ReturnType<typeof userShape>;
 
 /** `args` is the file's name for messages, then its text (the command line read it: Core may run as another user). */
@@ -70,7 +76,7 @@ function readFile(name: string, text: string): Declared {
     if (shaped.ok) locations.set(String(location), shaped.value);
   }
   for (const [i, entry] of entries(name, file, 'user').entries()) {
-    unknownKeys(name, `user[${i}]`, entry, ['name', 'groups', 'disabled']);
+    unknownKeys(name, `user[${i}]`, entry, ['name', 'groups', 'disabled', 'email']);
     const shaped = check(userShape, entry);
     if (!shaped.ok) throw usageError('bad-user', `${name}: user[${i}]: ${shaped.error}`);
     if (users.has(shaped.value.name))
@@ -133,7 +139,7 @@ function* locationChanges(scope: Scope, declared: Declared['locations']): Iterab
 }
 
 function* userChanges(scope: Scope, declared: Declared['users']): Iterable<Change> {
-  for (const [name, { groups = [], disabled = false }] of declared) {
+  for (const [name, { groups = [], disabled = false, email }] of declared) {
     const now = scope.store.people.userNamed(name);
     if (now === undefined)
       yield {
@@ -144,6 +150,11 @@ function* userChanges(scope: Scope, declared: Declared['users']): Iterable<Chang
       yield {
         line: `~ user ${name}: groups ${now.groups.join(',') || 'none'} -> ${groups.join(',') || 'none'}`,
         make: () => void administer(scope, ['user', 'groups', name, groups.join(',')]),
+      };
+    if (email !== undefined && now?.email !== email)
+      yield {
+        line: `~ user ${name}: e-mail ${now?.email ?? 'none'} -> ${email}`,
+        make: () => void administer(scope, ['user', 'email', name, email]),
       };
     if ((now?.disabled ?? false) !== disabled)
       yield {

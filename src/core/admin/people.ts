@@ -1,9 +1,10 @@
 // The administrator's verbs on users and their devices. One-time secrets appear in the answer and nowhere else.
 
 import { renderUnicodeCompact } from 'uqr';
-import { PlainError } from '../../util/errors.ts';
+import { PlainError, usageError } from '../../util/errors.ts';
 import { enrolSecret } from '../../control/trust/enrolment.ts';
 import { hashToken, newId, newToken } from '../ids.ts';
+import { isEmailAddress } from '../methods/email.ts';
 import { hashRecoveryCode, newRecoveryCodes } from '../methods/recovery.ts';
 import { base32, otpauthUri, totpSeedBytes } from '../methods/totp.ts';
 import { hoursOption, listOption, readWords, switchOption } from './words.ts';
@@ -24,12 +25,14 @@ import type { Said, Scope, Verb, Verbs } from './verb.ts';
 import type { User } from '../store/people.ts';
 
 function userAdd(scope: Scope, args: readonly string[]): Said {
-  const words = readWords('user add', args, ['NAME'], { groups: true });
+  const words = readWords('user add', args, ['NAME'], { groups: true, email: true });
   const name = named(words.positions[0]!, 'a user name');
   if (scope.store.people.userNamed(name) !== undefined)
     throw new PlainError('exists', `there is a user ${name} already`);
+  const email = words.options.has('email') ? emailAddress(words.options.get('email')!) : null;
   const user = newId('u', scope.random);
   scope.store.people.addUser(user, name, groupNames(listOption(words, 'groups') ?? []), scope.clock());
+  if (email !== null) scope.store.people.changeUser(user, { email });
   audit(scope, 'user.added', { reason: name });
   return said({ id: user, name }, `user ${name} (${user})`);
 }
@@ -40,11 +43,12 @@ function userList(scope: Scope, args: readonly string[]): Said {
   return said(
     users,
     table(
-      ['NAME', 'GROUPS', 'TOTP', 'STATE'],
+      ['NAME', 'GROUPS', 'TOTP', 'EMAIL', 'STATE'],
       users.map(user => [
         user.name,
         user.groups.join(',') || '-',
         user.hasTotp ? 'yes' : 'no',
+        user.email ?? '-',
         user.disabled ? 'disabled' : 'enabled',
       ]),
     ),
@@ -119,6 +123,21 @@ function userGroups(scope: Scope, args: readonly string[]): Said {
     { user: user.name, groups, ended },
     `user ${user.name}: groups ${groups.join(', ') || 'none'}${endedText(ended)}`,
   );
+}
+
+/** Codes by e-mail go there; "none" takes the method away. */
+function userEmail(scope: Scope, args: readonly string[]): Said {
+  const words = readWords('user email', args, ['NAME', 'ADDRESS|none'], {});
+  const user = userOf(scope, words.positions[0]!);
+  const email = words.positions[1] === 'none' ? null : emailAddress(words.positions[1]!);
+  scope.store.people.changeUser(user.id, { email });
+  audit(scope, 'user.email', { reason: `${user.name}: ${email ?? 'none'}` });
+  return said({ user: user.name, email }, `user ${user.name}: e-mail ${email ?? 'none'}`);
+}
+
+function emailAddress(text: string): string {
+  if (isEmailAddress(text)) return text;
+  throw usageError('bad-email', `"${text}" is not an e-mail address: expected NAME@HOST in plain ASCII`);
 }
 
 function userSwitch(disabled: boolean): Verb {
@@ -207,6 +226,7 @@ export const userVerbs: Verbs = {
   totp: userTotp,
   recovery: userRecovery,
   groups: userGroups,
+  email: userEmail,
   disable: userSwitch(true),
   enable: userSwitch(false),
   unlock: userUnlock,

@@ -198,6 +198,18 @@ export class Api {
           step: { methods: steps[0] ?? [], index: done.length + 1, of: done.length + steps.length },
         });
       }
+      case 'challenged': {
+        const { login, show, seconds } = answer;
+        const step = stepOf(login.steps, login.done.length + 1);
+        const challenge = { method: login.challenge!.method, show, expiresIn: seconds };
+        return success({ step, challenge } satisfies StepAnswer);
+      }
+      case 'not-sent':
+        return failure(
+          502,
+          'not-sent',
+          'the mail server refused the message: use another method, or ask an administrator',
+        );
       case 'denied':
         return failure(401, 'denied', 'the answer was not accepted');
       case 'wait':

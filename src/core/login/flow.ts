@@ -9,9 +9,19 @@ import { kemOf } from '../../control/trust/seal.ts';
 import { fromBase64, wipe } from '../../util/bytes.ts';
 import { newId } from '../ids.ts';
 import type { Random } from '../ids.ts';
-import { admit, settleRight, settleWrong, start } from './login.ts';
+import {
+  admit,
+  challenged,
+  challengeLifeMs,
+  challengeWaitMs,
+  settleRight,
+  settleWrong,
+  start,
+} from './login.ts';
 import type { Answer, Effect, HeldGate, LoginState } from './login.ts';
 import { methods } from '../methods/method.ts';
+import type { Mailer } from '../methods/mailer.ts';
+import type { Method } from '../methods/method.ts';
 import { mayUse, stepsOf } from '../policy/policy.ts';
 import type { Authorised, NotAuthorised, Sessions } from '../sessions/sessions.ts';
 import type { Device, User } from '../store/people.ts';
@@ -36,6 +46,8 @@ export interface FlowOptions {
   readonly clock: () => number;
   readonly random: Random;
   readonly log: Log;
+  /** Null where no mail server is configured. */
+  readonly mailer?: Mailer | null;
 }
 
 const decoySteps = [['totp', 'recovery']];
@@ -46,6 +58,7 @@ export class Flow {
   readonly #clock: () => number;
   readonly #random: Random;
   readonly #log: Log;
+  readonly #mailer: Mailer | null;
   /** Stands in for the proof key of a location that does not exist, so that the same work is done. */
   readonly #decoyKey: Uint8Array;
   /** Logins whose grant is on its way to the agents. */
@@ -57,6 +70,7 @@ export class Flow {
     this.#clock = options.clock;
     this.#random = options.random;
     this.#log = options.log;
+    this.#mailer = options.mailer ?? null;
     this.#decoyKey = options.random(32);
   }
 
@@ -95,6 +109,9 @@ export class Flow {
     const now = this.#clock();
     const login = this.#store.logins.login(request.login, now);
     if (login !== null && login.steps.length === 0) return this.#resume(login, source);
+    const method = methods.get(request.method);
+    if (login !== null && method !== undefined && isBeginning(login, method, request))
+      return this.#begin(login, method, source, now);
     const before = this.#gates(login, source);
     const admission = admit(now, login, request.method, before);
     this.#execute(admission.effects, now, source, login?.user, login?.device, login?.location);
@@ -103,7 +120,7 @@ export class Flow {
     const claim =
       user === undefined || user.disabled
         ? null
-        : (methods.get(request.method)?.check(this.#store, user, request.response, now) ?? null);
+        : (method?.check(this.#store, user, request.response, now, login!) ?? null);
     if (claim === null) return this.#wrong(login!, request.method, now, source);
     const last = login!.steps.length === 1;
     const settled = settleRight(login!, request.method, last ? this.#gates(login, source) : before);
@@ -116,6 +133,43 @@ export class Flow {
     return this.#store.db.transaction(commit)
       ? settled.answer
       : this.#wrong(login!, request.method, now, source);
+  }
+
+  /** Begins the challenge of a method. What is sent is counted and stored first, so that a restart sends no more. */
+  async #begin(login: LoginState, method: Method, source: string, now: number): Promise<FlowAnswer> {
+    const user = this.#store.people.user(login.user);
+    if (user === undefined || user.disabled || !this.#isAvailable(method, user))
+      return this.#wrong(login, method.name, now, source);
+    const sentAt = this.#store.logins.messages(user.id, now);
+    const wait = challengeWaitMs(now, this.#gates(login, source), sentAt);
+    if (wait > 0) return { say: 'wait', seconds: Math.ceil(wait / 1000) };
+    const { answer, show, send } = method.begin!(user, {
+      device: this.#store.people.device(login.device)?.name ?? login.device,
+      location: this.#store.places.location(login.location)?.name ?? login.location,
+      source,
+      random: this.#random,
+    });
+    const next = challenged(login, method.name, this.#store.logins.sealAnswer(login.id, answer), now);
+    this.#store.db.transaction(() => {
+      this.#store.logins.addMessage(user.id, now);
+      this.#execute(
+        [
+          { do: 'save', login: next },
+          { do: 'audit', what: 'login.challenged', method: method.name },
+        ],
+        now,
+        source,
+        login.user,
+        login.device,
+        login.location,
+      );
+    });
+    if (!(await send(this.#mailer!, next.challenge!.expiresAt - now))) return { say: 'not-sent' };
+    return { say: 'challenged', login: next, show, seconds: challengeLifeMs / 1000 };
+  }
+
+  #isAvailable(method: Method, user: User): boolean {
+    return method.available(this.#store, user) && (method.begin === undefined || this.#mailer !== null);
   }
 
   /**
@@ -184,11 +238,11 @@ export class Flow {
   /** The location's steps with the methods this user has, and of those the ones the client asked for. */
   #stepsFor({ user, location }: Subject, wanted: readonly string[]): string[][] {
     return stepsOf(location.settings).map(step =>
-      step.filter(
-        name =>
-          methods.get(name)?.available(this.#store, user) === true &&
-          (wanted.length === 0 || wanted.includes(name)),
-      ),
+      step.filter(name => {
+        const method = methods.get(name);
+        if (method === undefined || !this.#isAvailable(method, user)) return false;
+        return wanted.length === 0 || wanted.includes(name);
+      }),
     );
   }
 
@@ -255,4 +309,11 @@ export class Flow {
       ...(effect.method === undefined ? {} : { method: effect.method }),
     });
   }
+}
+
+/** An empty response to a method of this step that has a challenge. */
+function isBeginning(login: LoginState, method: Method, request: StepRequest): boolean {
+  return (
+    request.response === '' && method.begin !== undefined && login.steps[0]?.includes(method.name) === true
+  );
 }

@@ -19,9 +19,26 @@ export interface LoginState {
   readonly kemPublicKey: string;
   readonly nonce: string;
   readonly expiresAt: number;
+  /** Of the present step, once a method with a challenge was begun. */
+  readonly challenge?: Challenge | null;
+}
+
+export interface Challenge {
+  readonly method: string;
+  /** What the answer is compared with; sealed by the store. */
+  readonly sealed: string;
+  readonly expiresAt: number;
+  readonly triesLeft: number;
 }
 
 export const loginLifeMs: number = 5 * 60_000;
+export const challengeLifeMs: number = 10 * 60_000;
+const challengeTries = 5;
+
+/** Messages to one account: one in this time, and so many in an hour. */
+const messageEveryMs = 30_000;
+const messagesAnHour = 10;
+export const messageMemoryMs: number = 3600_000;
 
 export interface HeldGate {
   readonly kind: GateKind;
@@ -36,7 +53,7 @@ export type Effect =
   | { readonly do: 'save'; readonly login: LoginState }
   | {
       readonly do: 'audit';
-      readonly what: 'login.started' | 'login.denied' | 'login.locked';
+      readonly what: 'login.started' | 'login.challenged' | 'login.denied' | 'login.locked';
       readonly method?: string;
     };
 
@@ -48,6 +65,13 @@ export type Answer =
       readonly index: number;
     }
   | { readonly say: 'next'; readonly login: LoginState }
+  | {
+      readonly say: 'challenged';
+      readonly login: LoginState;
+      readonly show: string;
+      readonly seconds: number;
+    }
+  | { readonly say: 'not-sent' }
   | { readonly say: 'denied' }
   | { readonly say: 'wait'; readonly seconds: number }
   | { readonly say: 'clock-skew' }
@@ -136,7 +160,36 @@ export function admit(
   const effects: Effect[] = after.map(({ key, gate }) => ({ do: 'gate', key, gate }));
   if (login === null || login.steps[0]?.includes(method) !== true)
     return { admitted: false, effects: [...effects, ...denial(login, method)], answer: { say: 'denied' } };
+  const { challenge } = login;
+  if (challenge?.method === method)
+    effects.push({
+      do: 'save',
+      login: { ...login, challenge: { ...challenge, triesLeft: Math.max(0, challenge.triesLeft - 1) } },
+    });
   return { admitted: true, effects };
+}
+
+/** Milliseconds until a challenge may be begun. `sentAt` are the account's messages of the last hour, in order. */
+export function challengeWaitMs(now: number, gates: readonly HeldGate[], sentAt: readonly number[]): number {
+  const recent = sentAt.filter(at => at > now - messageMemoryMs);
+  const lastWait = recent.length === 0 ? 0 : recent.at(-1)! + messageEveryMs - now;
+  const oldest = recent.length < messagesAnHour ? undefined : recent[recent.length - messagesAnHour];
+  const hourWait = oldest === undefined ? 0 : oldest + messageMemoryMs - now;
+  return Math.max(0, lastWait, hourWait, ...gates.map(({ kind, gate }) => waitMs(kind, gate, now)));
+}
+
+/** A new challenge replaces the one before. The login lives at least as long as its challenge. */
+export function challenged(login: LoginState, method: string, sealed: string, now: number): LoginState {
+  const expiresAt = now + challengeLifeMs;
+  return {
+    ...login,
+    challenge: { method, sealed, expiresAt, triesLeft: challengeTries },
+    expiresAt: Math.max(login.expiresAt, expiresAt),
+  };
+}
+
+export function isOpen(challenge: Challenge | null | undefined, method: string, now: number): boolean {
+  return challenge?.method === method && now < challenge.expiresAt && challenge.triesLeft > 0;
 }
 
 export function settleWrong(login: LoginState, method: string): Outcome {
@@ -153,7 +206,12 @@ export function settleRight(
   method: string,
   gates: readonly HeldGate[],
 ): Outcome & { readonly login: LoginState } {
-  const next: LoginState = { ...login, steps: login.steps.slice(1), done: [...login.done, method] };
+  const next: LoginState = {
+    ...login,
+    steps: login.steps.slice(1),
+    done: [...login.done, method],
+    challenge: null,
+  };
   const cleared = next.steps.length === 0;
   const effects: Effect[] = gates.map(({ kind, key, gate }) => ({
     do: 'gate',

@@ -1,9 +1,13 @@
-// What a second factor is to the login flow: a name, whether a user has it, and a check that changes nothing. A right answer comes with
-// a claim (a TOTP step, a recovery code) that the store takes in the same transaction as the session, so that one answer is good for one
-// login even when two arrive together.
+// What a second factor is to the login flow: a name, whether a user has it, and a check that changes nothing. A right answer
+// comes with a claim, which the store takes in the same transaction as the session, so that one answer is good for one login.
+// A method with a challenge makes an answer and a message; the answer is stored, sealed, with the login.
 
 import type { Store } from '../store/store.ts';
 import type { User } from '../store/people.ts';
+import { isOpen } from '../login/login.ts';
+import type { LoginState } from '../login/login.ts';
+import { beginEmail, isEmailCode } from './email.ts';
+import type { Asked, Begun } from './challenge.ts';
 import { hashRecoveryCode } from './recovery.ts';
 import { matchTotp } from './totp.ts';
 
@@ -13,7 +17,9 @@ export type Claim = () => boolean;
 export interface Method {
   readonly name: string;
   available(store: Store, user: User): boolean;
-  check(store: Store, user: User, response: string, now: number): Claim | null;
+  /** For a method with a challenge: makes the answer and what carries it to the person. Stores nothing. */
+  readonly begin?: (user: User, asked: Asked) => Begun;
+  check(store: Store, user: User, response: string, now: number, login: LoginState): Claim | null;
 }
 
 const totp: Method = {
@@ -36,6 +42,18 @@ const recovery: Method = {
   },
 };
 
+const email: Method = {
+  name: 'email',
+  available: (_store, user) => user.email !== null,
+  begin: beginEmail,
+  check(store, _user, response, now, login) {
+    const { challenge } = login;
+    if (challenge === null || challenge === undefined || !isOpen(challenge, 'email', now)) return null;
+    const isRight = isEmailCode(store.logins.openAnswer(login.id, challenge.sealed), response);
+    return isRight ? () => store.logins.hasChallenge(login.id, challenge.sealed) : null;
+  },
+};
+
 export const methods: ReadonlyMap<string, Method> = new Map(
-  [totp, recovery].map(method => [method.name, method]),
+  [totp, recovery, email].map(method => [method.name, method]),
 );

@@ -83,7 +83,7 @@ const addressText: Shape<string> = (value, path) => {
   return value;
 };
 
-const methodName = literal('totp', 'recovery');
+const methodName = literal('totp', 'recovery', 'email');
 
 /** A location as it is declared, in a file or on the command line. */
 export const locationSettings: Shape<LocationSettings> = object({
@@ -118,7 +118,7 @@ export type LocationSettings = {
   keepalive?: number;
   groups?: string[];
   mfa?: 'internal';
-  steps?: ('totp' | 'recovery')[][];
+  steps?: ('totp' | 'recovery' | 'email')[][];
   allowX25519?: boolean;
   policy?: Shaped<typeof policyFields>;
 };

@@ -3,6 +3,7 @@
 
 import { openGate } from '../login/attempts.ts';
 import type { Gate } from '../login/attempts.ts';
+import { messageMemoryMs } from '../login/login.ts';
 import type { LoginState } from '../login/login.ts';
 import type { Database } from './database.ts';
 import type { Vault } from './vault.ts';
@@ -49,6 +50,35 @@ export class Logins {
 
   remove(id: string): void {
     this.#db.run('DELETE FROM logins WHERE id = ?', id);
+  }
+
+  sealAnswer(login: string, answer: string): string {
+    return this.#vault.seal(`challenge/${login}`, new TextEncoder().encode(answer));
+  }
+
+  openAnswer(login: string, sealed: string): Uint8Array {
+    return this.#vault.open(`challenge/${login}`, sealed);
+  }
+
+  /** Whether the login still waits for the answer to this challenge. Call it in the transaction that ends the step. */
+  hasChallenge(login: string, sealed: string): boolean {
+    const row = this.#db.get('SELECT state FROM logins WHERE id = ?', login);
+    return row !== undefined && (JSON.parse(String(row['state'])) as LoginState).challenge?.sealed === sealed;
+  }
+
+  addMessage(user: string, now: number): void {
+    this.#db.run('INSERT INTO messages (user_id, sent_at) VALUES (?, ?)', user, now);
+  }
+
+  /** Times of the messages of the last hour to a user, in order. */
+  messages(user: string, now: number): number[] {
+    return this.#db
+      .all(
+        'SELECT sent_at FROM messages WHERE user_id = ? AND sent_at > ? ORDER BY sent_at',
+        user,
+        now - messageMemoryMs,
+      )
+      .map(row => Number(row['sent_at']));
   }
 
   /** False when the nonce was used before. */
@@ -123,6 +153,7 @@ export class Logins {
       this.#db.run('DELETE FROM logins WHERE expires_at <= ?', now);
       this.#db.run('DELETE FROM nonces WHERE expires_at <= ?', now);
       this.#db.run('DELETE FROM tokens WHERE expires_at <= ?', now);
+      this.#db.run('DELETE FROM messages WHERE sent_at <= ?', now - messageMemoryMs);
       this.#db.run(
         'DELETE FROM attempts WHERE last_at <= ? AND locked_until <= ?',
         now - 2 * 86_400_000,

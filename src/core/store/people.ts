@@ -11,6 +11,8 @@ export interface User {
   readonly hasTotp: boolean;
   /** Last accepted 30-second step: no code works twice. */
   readonly totpStep: number;
+  /** Where codes are sent; given by an administrator. */
+  readonly email: string | null;
 }
 
 export interface Device {
@@ -53,11 +55,15 @@ export class People {
     return this.#db.all('SELECT * FROM users ORDER BY name').map(row => toUser(row)!);
   }
 
-  changeUser(id: string, change: { groups?: readonly string[]; disabled?: boolean }): void {
+  changeUser(
+    id: string,
+    change: { groups?: readonly string[]; disabled?: boolean; email?: string | null },
+  ): void {
     if (change.groups !== undefined)
       this.#db.run('UPDATE users SET groups = ? WHERE id = ?', JSON.stringify(change.groups), id);
     if (change.disabled !== undefined)
       this.#db.run('UPDATE users SET disabled = ? WHERE id = ?', change.disabled ? 1 : 0, id);
+    if (change.email !== undefined) this.#db.run('UPDATE users SET email = ? WHERE id = ?', change.email, id);
   }
 
   renameUser(id: string, name: string): void {
@@ -157,6 +163,7 @@ function toUser(row: Row | undefined): User | undefined {
     disabled: row['disabled'] === 1,
     hasTotp: row['totp_sealed'] !== null,
     totpStep: Number(row['totp_step']),
+    email: row['email'] === null ? null : String(row['email']),
   };
 }
 

@@ -54,4 +54,9 @@ export const migrations: readonly string[] = [
 
   CREATE TABLE audit (seq BIGINT PRIMARY KEY, at BIGINT NOT NULL, record TEXT NOT NULL, hash TEXT NOT NULL);
   `,
+  `
+  ALTER TABLE users ADD COLUMN email TEXT;
+  CREATE TABLE messages (user_id TEXT NOT NULL REFERENCES users(id) ON DELETE CASCADE, sent_at BIGINT NOT NULL);
+  CREATE INDEX messages_user ON messages (user_id, sent_at);
+  `,
 ];

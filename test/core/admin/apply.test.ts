@@ -76,3 +76,15 @@ t.test('mistakes are named, and then nothing is changed', async t => {
   });
   t.equal(desk.store.people.userNamed('dave'), undefined);
 });
+
+t.test('the e-mail address of a user', async t => {
+  const desk = new Desk();
+  const file = (email: string): string => `[[user]]\nname = "ada"\nemail = "${email}"\n`;
+  const lines = (email: string): string[] =>
+    (apply(desk, ['core.toml', file(email)]).data as { changes: string[] }).changes;
+  t.same(lines('ada@a.example'), ['+ user ada', '~ user ada: e-mail none -> ada@a.example']);
+  t.same(lines('ada@a.example'), []);
+  t.same(lines('ada@b.example'), ['~ user ada: e-mail ada@a.example -> ada@b.example']);
+  t.throws(() => lines('ada'), { code: 'bad-user', message: /user\[0\]: email/ });
+  t.equal(desk.store.people.userNamed('ada')!.email, 'ada@b.example');
+});

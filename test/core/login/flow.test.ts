@@ -8,6 +8,7 @@ import { equalBytes, toBase64, toHex } from '../../../src/util/bytes.ts';
 import { FakeAgent } from '../../fixtures/fakes/fakeagent.ts';
 import { FakeClient, httpPost, watchSession } from '../../fixtures/fakes/fakeclient.ts';
 import { soon } from '../../fixtures/soon.ts';
+import { MailServer } from '../../fixtures/lab/mailserver.ts';
 import { World } from '../../fixtures/lab/world.ts';
 
 t.test('enrol, log in, use, lose Core, log out, revoke', async t => {
@@ -123,4 +124,72 @@ t.test('enrol, log in, use, lose Core, log out, revoke', async t => {
       for (const form of [Buffer.from(key), toBase64(key), toHex(key)])
         t.equal(bytes.includes(form), false, `no PSK in ${file}`);
   }
+});
+
+t.test('a code by e-mail: bound to its login, good once, and it outlives Core', async t => {
+  const mail = await MailServer.start();
+  const world = await World.start();
+  t.teardown(async () => {
+    await world.stop();
+    await mail.stop();
+  });
+  const client = new FakeClient(httpPost(world.base));
+  client.now = world.clock;
+  world.offsetMs = -120_000; // the fake gateway's clock stands: Core's reaches it when it grants
+  world.admin('user', 'add', 'ada', '--email', 'ada@example.org');
+  world.admin(
+    'location',
+    'add',
+    'office',
+    '--network=10.77.0.0/24',
+    '--endpoint=127.0.0.1:51820',
+    '--steps=email',
+  );
+  await client.enrol(world.admin('device', 'token', 'ada')['token']!);
+  const restart = async (): Promise<void> => {
+    await world.core.close();
+    await world.startCore();
+  };
+  t.equal((await client.start()).code, 'no-method', 'no mail server is configured');
+  world.newMailer = () => mail.mailer();
+  await restart();
+  const agent = await FakeAgent.enrol(world.agentsPort, world.admin('agent', 'token', 'office')['token']!);
+  t.teardown(() => agent.disconnect());
+  await agent.connect();
+
+  await client.start();
+  t.same(client.login!.step.methods, ['email']);
+  const first = client.login!;
+  const begun = await client.step('email', '');
+  t.same(begun.value, {
+    step: { methods: ['email'], index: 1, of: 1 },
+    challenge: { method: 'email', show: 'a code was sent to a***@example.org', expiresIn: 600 },
+  });
+  const code = mail.codes()[0]!;
+  t.match(mail.received[0], /Device: laptop[^]*Location: office[^]*Asked from: 127\.0\.0\.1/);
+  t.equal((await client.step('email', '')).code, 'slow-down', 'one message in 30 s');
+
+  await client.start();
+  t.equal((await client.step('email', code)).code, 'denied', "another login's code");
+  client.login = first;
+  await restart();
+  await agent.until(() => agent.frames.filter(frame => frame.type === 'snapshotEnd').length === 2);
+  t.equal((await client.step('email', code === '00000000' ? '00000001' : '00000000')).code, 'denied');
+  world.offsetMs += 60_000; // the wait that wrong answers cost
+  t.equal((await client.step('email', '')).status, 200);
+  t.equal((await client.step('email', code)).code, 'denied', 'a new code replaces the one before');
+  world.offsetMs += 60_000;
+  const answers = await Promise.all([1, 2].map(() => client.step('email', mail.codes()[1]!)));
+  t.equal(answers.filter(answer => answer.value !== null && 'granted' in answer.value).length, 1);
+  t.equal(world.admin<unknown[]>('session', 'list').length, 1, 'two right answers, one session');
+  const secrets = [code, mail.codes()[1]!];
+  t.notOk(
+    secrets.some(secret => world.lines.join('\n').includes(secret)),
+    'codes are in no log',
+  );
+  t.match(JSON.stringify(world.admin<unknown>('audit', 'show')), /"login\.challenged"/);
+  mail.refuse = true;
+  world.offsetMs += 60_000;
+  await client.start();
+  t.equal((await client.step('email', '')).code, 'not-sent');
 });

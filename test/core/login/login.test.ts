@@ -3,7 +3,17 @@
 import t from 'tap';
 import { openGate } from '../../../src/core/login/attempts.ts';
 import type { Gate } from '../../../src/core/login/attempts.ts';
-import { admit, loginLifeMs, settleRight, settleWrong, start } from '../../../src/core/login/login.ts';
+import {
+  admit,
+  challenged,
+  challengeLifeMs,
+  challengeWaitMs,
+  isOpen,
+  loginLifeMs,
+  settleRight,
+  settleWrong,
+  start,
+} from '../../../src/core/login/login.ts';
 import type { Effect, HeldGate, LoginState, StartFacts } from '../../../src/core/login/login.ts';
 import { seeded, seedOf } from '../../fixtures/rng.ts';
 
@@ -217,4 +227,47 @@ t.test(`a month of logins and guesses (seed ${seed})`, async t => {
   t.equal(tally.granted, tally.honest, 'a stranger cannot lock anybody out');
   t.ok(tally.attempts < 10_000, `${tally.attempts} guesses in a month`);
   t.notOk([...logins.values()].some(state => state.user === 'bob' && state.done.length > 0));
+});
+
+t.test('a challenge: five tries, ten minutes, and the login lives as long', async t => {
+  const plain: LoginState = {
+    ...subject,
+    id: 'l',
+    done: [],
+    kemPublicKey: 'kem',
+    nonce: 'n',
+    expiresAt: now + 1,
+  };
+  let login = challenged({ ...plain, steps: [['email', 'totp'], ['recovery']] }, 'email', 's', now);
+  t.equal(login.expiresAt, now + challengeLifeMs);
+  t.notOk(isOpen(login.challenge, 'totp', now));
+  t.notOk(isOpen(login.challenge, 'email', now + challengeLifeMs));
+  const saved = (method: string): LoginState[] => {
+    const { effects } = admit(now, login, method, [source]);
+    return effects.flatMap(effect => (effect.do === 'save' ? [effect.login] : []));
+  };
+  t.same(saved('totp'), [], 'another method costs no try of this one');
+  for (let left = 5; left > 0; left--) {
+    t.ok(isOpen(login.challenge, 'email', now));
+    login = saved('email')[0]!;
+    t.equal(login.challenge!.triesLeft, left - 1);
+  }
+  t.notOk(isOpen(login.challenge, 'email', now));
+  t.equal(saved('email')[0]!.challenge!.triesLeft, 0);
+  t.ok(isOpen(challenged(login, 'email', 's2', now).challenge, 'email', now), 'a new one has new tries');
+  t.equal(settleRight(login, 'totp', []).login.challenge, null, 'it ends with its step');
+});
+
+t.test('messages: never more than ten in any hour, never two within 30 s', async t => {
+  const random = seeded(seedOf(5));
+  const sent: number[] = [];
+  for (let at = now; at < now + 6 * 3600_000; at += 1000 * (1 + random.below(40)))
+    if (challengeWaitMs(at, [], sent) === 0) sent.push(at);
+  t.ok(sent.length >= 60);
+  for (const [i, at] of sent.entries()) {
+    t.ok(i === 0 || at - sent[i - 1]! >= 30_000);
+    t.ok(sent.filter(other => other > at - 3600_000 && other <= at).length <= 10);
+  }
+  const locked = { ...source, gate: { ...openGate, lockedUntil: now + 5000 } };
+  t.equal(challengeWaitMs(now, [locked], []), 5000, 'a locked account is sent nothing');
 });

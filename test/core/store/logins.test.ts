@@ -57,3 +57,24 @@ t.test('nonces, gates and tokens', async t => {
   logins.sweep(3 * 86_400_000);
   t.same(logins.gate('account/u'), openGate);
 });
+
+t.test('messages of the last hour, and the answer of a challenge sealed for its login', async t => {
+  const desk = new Desk();
+  const user = desk.admin('user', 'add', 'ada')['id']!;
+  const { logins } = desk.store;
+  for (const at of [0, 1000, 2000]) logins.addMessage(user, desk.now + at);
+  t.same(logins.messages(user, desk.now + 2000).length, 3);
+  t.same(logins.messages('u_other', desk.now), []);
+  logins.sweep(desk.now + 3600_000);
+  t.same(logins.messages(user, desk.now), [desk.now + 1000, desk.now + 2000]);
+  const sealed = logins.sealAnswer('l_0', '12345678');
+  t.notMatch(Buffer.from(sealed, 'base64').toString('latin1'), /12345678/);
+  t.equal(Buffer.from(logins.openAnswer('l_0', sealed)).toString(), '12345678');
+  t.throws(() => logins.openAnswer('l_1', sealed), { code: 'wrong-store-key' });
+  logins.save({ ...login, challenge: { method: 'email', sealed, expiresAt: 1000, triesLeft: 5 } });
+  t.ok(logins.hasChallenge('l_0', sealed));
+  t.notOk(logins.hasChallenge('l_0', 'other'));
+  t.notOk(logins.hasChallenge('l_1', sealed));
+  desk.store.people.removeUser(user);
+  t.same(logins.messages(user, desk.now), [], 'they go with their user');
+});
