@@ -10,8 +10,10 @@ import type { Counters } from '../../control/clientapi/words.ts';
 import type { EndReason } from '../../control/clientapi/reasons.ts';
 import { type Answer, Answers } from './answers.ts';
 import { type Check, Checks, scanEveryMs } from './checks.ts';
+import { nextLease, type Renewal } from './lease.ts';
 import { leaseEnd, mint } from './mint.ts';
 import { type End, Owed } from './owed.ts';
+import { pendingSession } from './pending.ts';
 import { Hub } from '../agents/hub.ts';
 import type { HeldGrant, HubEvents } from '../agents/hub.ts';
 import { hashToken, newId, newToken } from '../ids.ts';
@@ -40,16 +42,7 @@ export type NotAuthorised = {
   readonly detail?: GrantRefusal;
 };
 
-/** A lease to write down and to tell these agents of. */
-interface Renewal {
-  readonly id: string;
-  readonly until: number;
-  readonly agents: readonly string[];
-}
-
 const ackWithinMs = 5000;
-/** When a lease is due and no agent is there to hear of it. */
-const againMs = 10_000;
 const warnAtMs = [600_000, 120_000];
 
 /** Ends that one agent sees by itself: they end the session only where no other agent still carries it. */
@@ -133,27 +126,7 @@ export class Sessions implements HubEvents {
     const asked = minted.grants.filter(({ agent }) => this.hub.isConnected(agent));
     if (asked.length === 0) return { ok: false, code: 'no-agent' };
     const token = newToken('sps', this.#random);
-    const session: Session = {
-      id,
-      location: location.id,
-      device: login.device,
-      deviceKey: login.deviceKey,
-      user: login.user,
-      epoch,
-      status: 'pending',
-      methods: login.done,
-      tokenHash: hashToken(token),
-      policy: policyOf(location.settings),
-      createdAt: now,
-      confirmedAt: null,
-      expiresAt: minted.expiresAt,
-      leaseUntil: minted.leaseUntil,
-      endedAt: null,
-      reason: null,
-      rx: 0,
-      tx: 0,
-      handshakes: 0,
-    };
+    const session = pendingSession(order, minted, policyOf(location.settings), hashToken(token));
     const recorded = this.#store.db.transaction(() => {
       // Looked at again: minting took a moment in which an administrator may have acted.
       if (!this.#permitted(session) || !commit()) return false;
@@ -310,13 +283,8 @@ export class Sessions implements HubEvents {
 
   roamed(agent: string, id: string, endpoint: string | undefined): void {
     const session = this.#session(agent, id);
-    if (session !== null)
-      this.#audit(
-        'session.roamed',
-        session,
-        `agent ${agent}`,
-        endpoint === undefined ? {} : { from: endpoint },
-      );
+    const from = endpoint === undefined ? {} : { from: endpoint };
+    if (session !== null) this.#audit('session.roamed', session, `agent ${agent}`, from);
   }
 
   stats(agent: string, sessions: readonly SessionStats[]): void {
@@ -401,26 +369,10 @@ export class Sessions implements HubEvents {
       if (check.last > 0 && left <= at && session.expiresAt - check.last > at)
         this.#watchers.tell(session.id, { event: 'warn', secondsLeft: Math.round(left / 1000) });
     const warnings = warnAtMs.map(at => session.expiresAt - at).filter(at => at > now);
-    const { next, renewal } = this.#lease(session, grants, now);
+    const connected = grants.map(({ agent }) => agent).filter(agent => this.hub.isConnected(agent));
+    const { next, renewal } = nextLease(session, connected, now);
     if (renewal !== null) renewals.push(renewal);
     this.#checks.done(check, now, Math.min(over, next, ...warnings));
-  }
-
-  /** A lease is renewed when a third of it has passed. */
-  #lease(
-    session: Session,
-    held: readonly StoredGrant[],
-    now: number,
-  ): { next: number; renewal: Renewal | null } {
-    const { lease } = session.policy;
-    const until = leaseEnd(now, lease, session.expiresAt);
-    if (until <= session.leaseUntil) return { next: Infinity, renewal: null }; // none, or it reaches to the end already
-    const due = session.leaseUntil - (lease * 1000 * 2) / 3;
-    if (now < due) return { next: due, renewal: null };
-    // A lease that no agent heard of is not prolonged: its snapshot will do that.
-    const agents = held.map(({ agent }) => agent).filter(agent => this.hub.isConnected(agent));
-    if (agents.length === 0) return { next: now + againMs, renewal: null };
-    return { next: now + (lease * 1000) / 3, renewal: { id: session.id, until, agents } };
   }
 
   /** All of one scan in one transaction, and only then on the wire. */
