@@ -10,8 +10,8 @@ export interface Renewal {
   readonly agents: readonly string[];
 }
 
-/** When a lease is due and no agent is connected to hear of it. */
-const againMs = 10_000;
+/** When a lease is due and no agent is connected to hear of it, or it could not be written down. */
+export const againMs = 10_000;
 
 /** `connected` are the agents that hold the session and can be told. `next` is when to ask again, in unix milliseconds. */
 export function nextLease(

@@ -9,51 +9,28 @@ import type { SessionInfo } from '../../control/clientapi/bodies.ts';
 import type { Counters } from '../../control/clientapi/words.ts';
 import type { EndReason } from '../../control/clientapi/reasons.ts';
 import { type Answer, Answers } from './answers.ts';
+import type { Authorised, NotAuthorised } from './authorised.ts';
 import { type Check, Checks, scanEveryMs } from './checks.ts';
-import { nextLease, type Renewal } from './lease.ts';
+import { againMs, nextLease, type Renewal } from './lease.ts';
+import { goesOn } from './localends.ts';
 import { leaseEnd, mint } from './mint.ts';
 import { type End, Owed } from './owed.ts';
-import { pendingSession } from './pending.ts';
+import { infoOf, pendingSession } from './record.ts';
+import { isPermitted } from './permitted.ts';
 import { Hub } from '../agents/hub.ts';
 import type { HeldGrant, HubEvents } from '../agents/hub.ts';
 import { hashToken, newId, newToken } from '../ids.ts';
 import type { Random } from '../ids.ts';
 import type { LoginState } from '../login/login.ts';
-import { agentConfig, mayUse, policyOf } from '../policy/policy.ts';
+import { agentConfig, policyOf } from '../policy/policy.ts';
 import type { Location } from '../store/places.ts';
 import type { Session, StoredGrant } from '../store/sessions.ts';
 import type { Store } from '../store/store.ts';
 import { withoutTrouble } from '../store/trouble.ts';
 import { type Watcher, Watchers } from './watchers.ts';
 
-export interface Authorised {
-  readonly ok: true;
-  readonly session: Session;
-  /** The PSK sealed to the client. */
-  readonly granted: string;
-  readonly loginDigest: string;
-  readonly token: string;
-}
-
-export type NotAuthorised = {
-  readonly ok: false;
-  readonly code: 'no-agent' | 'agent-timeout' | 'agent-refused' | 'network-full' | 'kem-refused' | 'denied';
-  /** With `agent-refused`: the agent's code. */
-  readonly detail?: GrantRefusal;
-};
-
 const ackWithinMs = 5000;
 const warnAtMs = [600_000, 120_000];
-
-/** Ends that one agent sees by itself: they end the session only where no other agent still carries it. */
-const localReasons: ReadonlySet<EndReason> = new Set<EndReason>([
-  'stale',
-  'idle',
-  'unclaimed',
-  'lease',
-  'roamed',
-  'agent-stopped',
-]);
 
 export interface SessionsOptions {
   readonly store: Store;
@@ -129,7 +106,7 @@ export class Sessions implements HubEvents {
     const session = pendingSession(order, minted, policyOf(location.settings), hashToken(token));
     const recorded = this.#store.db.transaction(() => {
       // Looked at again: minting took a moment in which an administrator may have acted.
-      if (!this.#permitted(session) || !commit()) return false;
+      if (!isPermitted(this.#store, session) || !commit()) return false;
       this.#store.sessions.add(session, minted.grants);
       return true;
     });
@@ -166,19 +143,11 @@ export class Sessions implements HubEvents {
 
   /** After users, devices, groups or locations changed: ends what is no longer permitted. */
   enforce(who: string): number {
-    return this.endWhere(session => !this.#permitted(session), 'policy', who);
+    return this.endWhere(session => !isPermitted(this.#store, session), 'policy', who);
   }
 
   info(session: Session): SessionInfo {
-    return {
-      id: session.id,
-      location: session.location,
-      expiresAt: session.expiresAt,
-      now: this.#clock(),
-      stale: session.policy.staleAfter,
-      idle: session.policy.idleAfter,
-      claim: session.policy.claimWithin,
-    };
+    return infoOf(session, this.#clock());
   }
 
   /** Calls `watcher` with the state now and with everything that follows. Null when too many watch already. */
@@ -247,19 +216,11 @@ export class Sessions implements HubEvents {
   ended(agent: string, id: string, reason: EndReason, counters: Counters): void {
     const session = this.#session(agent, id);
     if (session === null) return;
-    this.#log.info('session ended at the gateway', {
-      agent,
-      session: id,
-      reason,
-      rx: counters.rx,
-      tx: counters.tx,
-    });
+    const { rx, tx } = counters;
+    this.#log.info('session ended at the gateway', { agent, session: id, reason, rx, tx });
     const others = this.#store.sessions.grants(id).filter(grant => grant.agent !== agent);
     this.#store.sessions.setGrant(id, agent, 'ended', reason);
-    const carried = others.some(
-      ({ state }) => state === 'live' || (reason === 'unclaimed' && state === 'acked'),
-    );
-    if (!(localReasons.has(reason) && carried)) this.end(id, reason, `agent ${agent}`);
+    if (!goesOn(reason, others)) this.end(id, reason, `agent ${agent}`);
   }
 
   confirmed(agent: string, id: string, endpoint: string | undefined): void {
@@ -348,12 +309,8 @@ export class Sessions implements HubEvents {
       this.#over(other, 'superseded');
     }
     this.#checks.plan(session.id, 0);
-    this.#log.info('session granted', {
-      session: session.id,
-      user: session.user,
-      location: location.name,
-      epoch: session.epoch,
-    });
+    const { id, user, epoch } = session;
+    this.#log.info('session granted', { session: id, user, location: location.name, epoch });
     return true;
   }
 
@@ -361,7 +318,7 @@ export class Sessions implements HubEvents {
     // Agents end an expired session themselves and report its counters; Core does it for those that are away.
     const over = session.expiresAt + 2000;
     if (now >= over) return void this.end(session.id, 'expired', 'core');
-    if (!this.#permitted(session)) return void this.end(session.id, 'policy', 'core');
+    if (!isPermitted(this.#store, session)) return void this.end(session.id, 'policy', 'core');
     const grants = this.#store.sessions.grants(session.id).filter(isHeld);
     if (grants.length === 0) return void this.end(session.id, 'agent-stopped', 'core');
     const left = session.expiresAt - now;
@@ -399,16 +356,6 @@ export class Sessions implements HubEvents {
         this.#audit('session.ended', session, who, { reason });
       }
     });
-  }
-
-  #permitted(session: Session): boolean {
-    const user = this.#store.people.user(session.user);
-    const device = this.#store.people.device(session.device);
-    const location = this.#store.places.location(session.location);
-    if (user === undefined || device === undefined || location === undefined) return false;
-    return (
-      !user.disabled && !device.disabled && device.user === user.id && mayUse(location.settings, user.groups)
-    );
   }
 
   /** The live session, if this agent was given it. */

@@ -2,7 +2,7 @@
 
 import t from 'tap';
 import type { SessionEvent } from '../../../src/control/clientapi/bodies.ts';
-import type { NotAuthorised, Authorised } from '../../../src/core/sessions/sessions.ts';
+import type { NotAuthorised, Authorised } from '../../../src/core/sessions/authorised.ts';
 import type { Agent } from '../../../src/core/store/places.ts';
 import { Desk } from '../../fixtures/fakes/memorystore.ts';
 import type { Line } from '../../fixtures/fakes/memorystore.ts';

@@ -1,5 +1,6 @@
-// The record of a session before an agent has acknowledged its grant.
+// The record of a session: as it stands before an agent has acknowledged its grant, and what a client is told of it.
 
+import type { SessionInfo } from '../../control/clientapi/bodies.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Session } from '../store/sessions.ts';
 import type { Minted, MintOrder } from './mint.ts';
@@ -30,5 +31,17 @@ export function pendingSession(
     rx: 0,
     tx: 0,
     handshakes: 0,
+  };
+}
+
+export function infoOf(session: Session, now: number): SessionInfo {
+  return {
+    id: session.id,
+    location: session.location,
+    expiresAt: session.expiresAt,
+    now,
+    stale: session.policy.staleAfter,
+    idle: session.policy.idleAfter,
+    claim: session.policy.claimWithin,
   };
 }
