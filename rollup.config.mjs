@@ -139,8 +139,6 @@ const bundle = (input, file, budget, isSmall) => ({
     generatedCode: { preset: 'es2015', symbols: false },
     chunkFileNames: '[name]',
     entryFileNames: '[name]',
-    // The bench is made of the worker's parts: a room of its own would need a third one for what the two share, 3 KB.
-    manualChunks: id => (/\/agent\/(bench|dataplane\/worker)\.ts$/.test(id) ? 'dataplane' : null),
   },
   plugins: [
     nodePrefix,

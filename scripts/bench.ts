@@ -1,7 +1,8 @@
 // Benchmark of the whole tunnel against the userspace WireGuards found on this machine (scripts/peers installs them), with
 // the bare cable as ceiling. Everything runs in network namespaces of its own; candidates alternate run by run, because a
 // small virtual machine varies by a factor of two within minutes; medians and paired ratios are reported, never a best run.
-//   npm run bench -- [--peers wireguard-go,boringtun] [--only tcp,udp,...] [--pairs 5] [--seconds 4] [--json FILE] [--quick]
+// `--against` adds the agent.mjs of an earlier commit as the peer `earlier`: what a change costs or gains.
+//   npm run bench -- [--peers wireguard-go,boringtun] [--against FILE] [--only tcp,udp,...] [--pairs 5] [--seconds 4] [--json FILE] [--quick]
 // Roles: `X` is X at both ends; `X ⇄ P` is X as the gateway (end A) against the fixed peer P.
 
 import { cpus, release } from 'node:os';
@@ -9,7 +10,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { run, whyNoLab } from '../test/fixtures/lab/netns.ts';
 import type { Implementation } from '../test/fixtures/lab/tunnels.ts';
-import { Bed, found } from './bench/bed.ts';
+import { Bed, earlier, found } from './bench/bed.ts';
 import type { Candidate } from './bench/bed.ts';
 import { flood } from './bench/flood.ts';
 import { handshakes } from './bench/handshake.ts';
@@ -44,6 +45,7 @@ function usage(message: string): never {
 
 const known = {
   peers: { type: 'string' },
+  against: { type: 'string' },
   only: { type: 'string' },
   pairs: { type: 'string', default: '5' },
   seconds: { type: 'string', default: '4' },
@@ -77,6 +79,7 @@ const obstacle = whyNoLab('iperf3');
 if (obstacle !== null) usage(`cannot run: ${obstacle}`);
 
 const machine = found();
+if (options.against !== undefined) machine.set('earlier', earlier(options.against));
 const chosen =
   options.peers?.split(',') ??
   [...machine.keys()].filter(name => name !== 'sallyport' && name !== 'wireguard-go-debian');

@@ -3,7 +3,7 @@
 
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { Lab, cpuSeconds, has } from '../../test/fixtures/lab/netns.ts';
 import type { Namespace, Running } from '../../test/fixtures/lab/netns.ts';
 import { agentBundle, connect, plan, sallyport, wireguardGo } from '../../test/fixtures/lab/tunnels.ts';
@@ -33,6 +33,16 @@ export function found(): Map<string, Implementation> {
       command: [boringtun, '--foreground', '--disable-drop-privileges', '--verbosity', 'error'],
     });
   return all;
+}
+
+/** Another commit's dist/agent.mjs, run as ours is. */
+export function earlier(bundle: string): Implementation {
+  const { command, ...rest } = sallyport();
+  return {
+    ...rest,
+    name: 'earlier',
+    command: command.map(word => (word === agentBundle ? resolve(bundle) : word)),
+  };
 }
 
 export interface Cpu {
