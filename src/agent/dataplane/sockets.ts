@@ -1,5 +1,5 @@
-// Sockets: the two UDP sockets of the device, opened when it comes up and rebound when the port changes (E3,
-// E4). Sessions survive a rebind; a failed one leaves the device without sockets and says EADDRINUSE, as wireguard-go does.
+// Sockets: the two UDP sockets of the device, opened when it comes up and rebound when the port changes (E3, E4). Sessions survive
+// a rebind; one that fails says EADDRINUSE and leaves the sockets and the port as they were, as the kernel does.
 
 import { PlainError } from '../../util/errors.ts';
 import type { Libc } from '../../platform/libc.ts';
@@ -40,28 +40,35 @@ export class Sockets {
     return Math.min(this.v4?.maxSegments ?? Infinity, this.v6?.maxSegments ?? Infinity);
   }
 
-  /** 0 or a negative errno. */
+  /** Fresh sockets on `port`; 0 or a negative errno. */
   bind(): number {
     this.close();
+    return this.#open(this.port);
+  }
+
+  /** While closed only a wish. Any port but the present one is opened before the present sockets are closed. */
+  setPort(port: number): number {
+    if (!this.#isOpen) this.port = port;
+    else if (port !== this.port) return this.#open(port);
+    return 0;
+  }
+
+  #open(port: number): number {
+    let pair;
     try {
-      const pair = openUdpPair(this.#libc, { port: this.port, mark: this.mark, offload: this.#offload });
-      this.v4 = pair.v4;
-      this.v6 = pair.v6;
-      this.port = pair.port;
+      pair = openUdpPair(this.#libc, { port, mark: this.mark, offload: this.#offload });
     } catch (error) {
       if (error instanceof PlainError) return -EADDRINUSE;
       throw error;
     }
+    this.close();
+    this.v4 = pair.v4;
+    this.v6 = pair.v6;
+    this.port = pair.port;
     this.#poller.replace(this.bit4, this.v4?.fd ?? -1);
     this.#poller.replace(this.bit6, this.v6?.fd ?? -1);
     this.#isOpen = true;
     return 0;
-  }
-
-  setPort(port: number): number {
-    const open = this.#isOpen;
-    this.port = port;
-    return open ? this.bind() : 0;
   }
 
   setMark(mark: number): number {

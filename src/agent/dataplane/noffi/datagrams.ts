@@ -35,32 +35,34 @@ export class Datagrams implements Sockets {
 
   bind(): number {
     this.close();
+    return this.#open(this.port);
+  }
+
+  /** As sockets.ts: a port that is taken changes nothing. */
+  setPort(port: number): number {
+    if (!this.#isOpen) this.port = port;
+    else if (port !== this.port) return this.#open(port);
+    return 0;
+  }
+
+  #open(port: number): number {
     const { arena, onReadable, onError } = this.#parts;
-    for (let attempt = this.port === 0 ? portAttempts : 1; attempt > 0; attempt--) {
-      const v4 = openDgram(arena, 4, this.port, onReadable, onError);
-      const v6 = openDgram(
-        arena,
-        6,
-        typeof v4 === 'object' && v4 !== null ? v4.port : this.port,
-        onReadable,
-        onError,
-      );
-      if (typeof v4 === 'object') this.v4 = v4;
-      if (typeof v6 === 'object') this.v6 = v6;
-      const one = this.v4 ?? this.v6;
-      if (typeof v4 === 'object' && typeof v6 === 'object' && one !== null) {
-        this.port = one.port;
+    for (let attempt = port === 0 ? portAttempts : 1; attempt > 0; attempt--) {
+      const v4 = openDgram(arena, 4, port, onReadable, onError);
+      const other = typeof v4 === 'object' && v4 !== null ? v4.port : port;
+      const v6 = openDgram(arena, 6, other, onReadable, onError);
+      if (typeof v4 === 'object' && typeof v6 === 'object' && (v4 ?? v6) !== null) {
+        this.close();
+        this.v4 = v4;
+        this.v6 = v6;
+        this.port = (v4 ?? v6)!.port;
         this.#isOpen = true;
         return 0;
       }
-      this.close();
+      if (typeof v4 === 'object') v4?.close();
+      if (typeof v6 === 'object') v6?.close();
     }
     return -EADDRINUSE;
-  }
-
-  setPort(port: number): number {
-    this.port = port;
-    return this.#isOpen ? this.bind() : 0;
   }
 
   /** Node cannot set SO_MARK, so only the mark 0 is accepted. */

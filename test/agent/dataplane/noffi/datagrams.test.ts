@@ -19,8 +19,10 @@ t.test('bind, rebind, marks, close', async t => {
   t.equal(one.of(6), one.v6);
   t.equal(one.of(0), null);
   t.equal(other.bind(), 0);
+  const { v4, port } = other;
   t.equal(other.setPort(one.port), -98);
-  t.equal(other.of(4), null, 'as wireguard-go: without sockets');
+  t.equal(other.of(4), v4, 'the sockets stay');
+  t.equal(other.port, port);
   t.equal(one.setMark(0), 0);
   t.equal(one.setMark(7), -1);
   t.match(warnings, [/^fwmark 7 is refused: .*leave it 0/]);
