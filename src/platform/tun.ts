@@ -90,6 +90,13 @@ export class Tun {
     return this.#libc.writev(this.#word, iovecs, count);
   }
 
+  /** The name it has now, in whatever network namespace it is; null when the interface is gone. */
+  currentName(): string | null {
+    const { scratch, arena, layout } = this.#libc;
+    arena.u8.fill(0, scratch, scratch + layout.ifreq.bytes);
+    return this.#libc.ioctl(this.fd, TUNGETIFF, scratch) < 0 ? null : ifreqName(this.#libc);
+  }
+
   close(): void {
     this.#libc.close(this.fd);
   }
@@ -133,9 +140,13 @@ function adopt(libc: Libc, fd: number, offload: boolean): Tun {
   const flags = arena.view.getUint16(scratch + libc.layout.ifreq.value, true);
   if ((flags & IFF_TUN) === 0 || (flags & IFF_NO_PI) === 0)
     throw new PlainError('tun-fd', `file descriptor ${fd} must be a tun (not tap) device with IFF_NO_PI`);
-  const name = new TextDecoder().decode(arena.u8.slice(scratch, scratch + 16)).replace(/\0.*$/s, '');
+  const name = ifreqName(libc);
   const vnetHeader = (flags & IFF_VNET_HDR) !== 0;
   return new Tun(libc, fd, name, vnetHeader, setOffloads(libc, fd, vnetHeader && offload));
+}
+
+function ifreqName({ arena, scratch }: Libc): string {
+  return new TextDecoder().decode(arena.u8.slice(scratch, scratch + 16)).replace(/\0.*$/s, '');
 }
 
 /** First what every kernel knows, then USO (6.2 and later): an error means "without". */

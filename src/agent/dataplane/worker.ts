@@ -12,7 +12,7 @@ import { Clock } from '../../platform/clock.ts';
 import { chooseCrypto } from '../../platform/crypto/choose.ts';
 import { loadFfi } from '../../platform/ffi/load.ts';
 import { Libc } from '../../platform/libc.ts';
-import { Netlink } from '../../platform/net/netlink.ts';
+import { type Link, Netlink } from '../../platform/net/netlink.ts';
 import { Poller, Wake } from '../../platform/poll.ts';
 import { openTun, tunFromFd, type Tun } from '../../platform/tun.ts';
 import { ReceiveSlot } from '../../platform/net/udp.ts';
@@ -75,6 +75,8 @@ export class Dataplane {
   readonly #packetBits: number;
   readonly #warmup: Warmup | null;
   #playFrom = 0;
+  #linkIndex = 0;
+  #isMoved = false;
   /** The end of the latest turn. */
   #now = 0;
 
@@ -248,19 +250,42 @@ export class Dataplane {
   /** The device follows its link, as a kernel interface would: up, down, MTU. False when the interface is gone (L6). */
   #followLink(now: number): boolean {
     this.#netlink.drainLinks();
-    const link = this.#netlink.link(this.#tun.name);
-    if (link === null) return false;
+    const link = this.#ownLink();
+    if (link === 'gone') return false;
+    if (link === 'moved') {
+      // Its state cannot be read from here. Reading packets shows it up; while it is down there are none.
+      if (!this.#device.isUp) this.#openSockets(now);
+      return true;
+    }
     if (link.mtu !== this.#segmenter.mtu) {
       this.#segmenter.mtu = link.mtu;
       this.#device.mtu = link.mtu;
     }
-    if (link.isUp && !this.#device.isUp) {
-      const errno = this.#gate.up(now);
-      if (errno === 0) for (const batch of this.#batches) batch.maxSegments = this.#sockets.maxSegments;
-      if (errno < 0)
-        this.#log('error', `cannot open UDP port ${this.#sockets.port}: in use; choose another listen port`);
-    } else if (!link.isUp && this.#device.isUp) this.#gate.down(now);
+    if (link.isUp && !this.#device.isUp) this.#openSockets(now);
+    else if (!link.isUp && this.#device.isUp) this.#gate.down(now);
     return true;
+  }
+
+  #openSockets(now: number): void {
+    const errno = this.#gate.up(now);
+    if (errno === 0) for (const batch of this.#batches) batch.maxSegments = this.#sockets.maxSegments;
+    if (errno < 0)
+      this.#log('error', `cannot open UDP port ${this.#sockets.port}: in use; choose another listen port`);
+  }
+
+  /** The interface may be renamed, and moved to another network namespace; the sockets stay where they were made. */
+  #ownLink(): Link | 'moved' | 'gone' {
+    const name = this.#tun.currentName();
+    if (name === null) return 'gone';
+    const link = this.#netlink.link(name);
+    // Another interface can have the name here after a move.
+    const isOwn = link !== null && (this.#linkIndex === 0 || link.index === this.#linkIndex);
+    if (!isOwn && !this.#isMoved)
+      this.#log('info', `${name} is in another network namespace now: its MTU is not followed there`);
+    this.#isMoved = !isOwn;
+    if (!isOwn) return 'moved';
+    this.#linkIndex = link.index;
+    return link;
   }
 
   /** The machine slept: its memory may have been written to a disk, and what was due then is due now, before any packet (T18). */
