@@ -61,7 +61,7 @@ export const highHalf: number = littleEndian ? 4 : 0;
 
 /**
  * The true length of the packet that starts at `at` and has at most `bytes` bytes, the rest being padding (R3). 0 when
- * it is neither IPv4 nor IPv6 or claims more than there is.
+ * it is neither IPv4 nor IPv6 or claims more than there is. As `innerLength` of wireguard.
  */
 export function ipLength(view: DataView, at: number, bytes: number): number {
   if (bytes < ip4Bytes) return 0;

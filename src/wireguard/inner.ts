@@ -6,13 +6,14 @@ import type { AllowedIps } from './peer/allowedips.ts';
 const header4 = 20;
 const header6 = 40;
 
-/** Length of the IP packet in `bytes` decrypted bytes at `at`, padding trimmed; −1 when it is none. */
+/** As datapath's `ipLength`, for the path of one packet: length of the IP packet in `bytes` decrypted bytes at `at`, padding trimmed; −1 when it is none. */
 export function innerLength(u8: Uint8Array, at: number, bytes: number): number {
   if (bytes < header4) return -1;
   const version = u8[at]! >> 4;
   if (version === 4) {
     const length = (u8[at + 2]! << 8) | u8[at + 3]!;
-    return length >= header4 && length <= bytes ? length : -1;
+    const headerBytes = (u8[at]! & 15) * 4;
+    return length >= header4 && length >= headerBytes && length <= bytes ? length : -1;
   }
   if (version === 6 && bytes >= header6) {
     const length = ((u8[at + 4]! << 8) | u8[at + 5]!) + header6;

@@ -1,5 +1,7 @@
 import t from 'tap';
 import { packet4, packet6 } from '../fixtures/packets/pair.ts';
+import { ipLength } from '../../src/datapath/inet.ts';
+import { seeded, seedOf } from '../fixtures/rng.ts';
 import { innerLength, sourceOwner, destinationOwner } from '../../src/wireguard/inner.ts';
 import { AllowedIps } from '../../src/wireguard/peer/allowedips.ts';
 
@@ -39,4 +41,23 @@ t.test('addresses by version', async t => {
   for (const packet of [packet4(1, 2), packet6(1, 2)]) t.equal(sourceOwner(routes, packet, 0), one);
   t.equal(destinationOwner(routes, packet4(1, 2), 0), two);
   t.equal(destinationOwner(routes, packet6(1, 2), 0), null);
+});
+
+const seed = seedOf(791);
+t.test(`the packet path in batches judges lengths alike (seed ${seed})`, async t => {
+  const rng = seeded(seed);
+  const wrong: string[] = [];
+  for (let i = 0; i < 20_000; i++) {
+    const packet = rng.bytes(rng.below(64));
+    if (packet.length > 4) {
+      packet[0] = (rng.pick([4, 4, 6, 6, 5]) << 4) | rng.below(16);
+      packet[2] = packet[4] = 0;
+      packet[3] = rng.below(70);
+      packet[5] = rng.below(30);
+    }
+    const one = innerLength(packet, 0, packet.length);
+    const other = ipLength(new DataView(packet.buffer, packet.byteOffset), 0, packet.length);
+    if (one !== (other === 0 ? -1 : other)) wrong.push(Buffer.from(packet).toString('hex'));
+  }
+  t.same(wrong, []);
 });
