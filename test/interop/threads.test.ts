@@ -103,7 +103,7 @@ t.test('the keys of a removed peer are in neither thread', { skip, timeout: 60_0
   a.up([`${plan.a.inner4}/24`]);
   const start = cipherThreadMs(a);
   const far = nb.start(node26, [
-    ...['--experimental-ffi', '--disable-warning=ExperimentalWarning', program('farend')],
+    ...['--experimental-ffi', '--disable-warning=ExperimentalWarning', program('packets/farend')],
     ...[keys.privateKey, a.keys.publicKey, plan.a.outer4, `${plan.a.port}`, plan.b.inner4, plan.a.inner4],
   ]);
   t.ok(await until(() => far.stdout.includes('\n'), 15_000), `a session and its keys ${far.stderr}`);
