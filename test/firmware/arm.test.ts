@@ -23,7 +23,7 @@ function whyNot(): string | false {
 const skip = whyNot();
 
 /** The gateway process as one plain JavaScript file: Node 20 on ARM strips no types and knows no `using`. */
-function bundle(file: string): string | null {
+function bundle(file: string): void {
   const config = `
 import typescript from 'typescript';
 import nodeResolve from '@rollup/plugin-node-resolve';
@@ -32,7 +32,7 @@ const first = code => [...code.matchAll(/import\\(\\s*'(\\.[^']+\\.ts)'\\s*\\)/g
 const compilerOptions = { target: typescript.ScriptTarget.ES2023, module: typescript.ModuleKind.ESNext, importHelpers: true,
   verbatimModuleSyntax: true, isolatedModules: true };
 const compile = { name: 'compile', transform: (code, id) =>
-  id.endsWith('.ts') ? { code: typescript.transpileModule(code, { compilerOptions }).outputText + first(code), map: null } : null };
+  id.endsWith('.ts') ? { code: typescript.transpileModule(code, { fileName: id, compilerOptions }).outputText + first(code), map: null } : null };
 export default { input: 'test/fixtures/lab/gatewaybundle.ts', external: ['koffi'], plugins: [compile, nodeResolve()],
   output: { file: ${JSON.stringify(file)}, format: 'es', inlineDynamicImports: true }, onwarn: () => {} };
 `;
@@ -43,7 +43,7 @@ export default { input: 'test/fixtures/lab/gatewaybundle.ts', external: ['koffi'
     timeoutMs: 60_000,
   });
   run('rm', [path]);
-  return status === 0 ? null : stderr;
+  if (status !== 0) throw new Error(stderr);
 }
 
 interface Machine {
@@ -87,8 +87,8 @@ function prepare(arch: string): { dir: string; why: string | null } {
   if (!prepared.has(arch)) {
     mkdirSync(dir, { recursive: true });
     const { status, stderr } = run(join(root, 'firmware/qemu.sh'), [arch, dir], { timeoutMs: downloadMs });
-    let why = status === 0 ? null : `qemu.sh: ${stderr.trim().split('\n').at(-1)}`;
-    why ??= bundle(join(dir, 'gateway.mjs'));
+    const why = status === 0 ? null : `qemu.sh: ${stderr.trim().split('\n').at(-1)}`;
+    if (why === null) bundle(join(dir, 'gateway.mjs'));
     if (status === 0) copyFileSync(agentBundle, join(dir, 'agent.mjs'));
     prepared.set(arch, why);
   }
