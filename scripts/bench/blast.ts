@@ -21,7 +21,7 @@ const say = (value: unknown): void => void process.stdout.write(`${JSON.stringif
 
 function sender(): void {
   const fd = openSocket(libc, from, 0);
-  const nobody = new Int32Array(new SharedArrayBuffer(4)); // never notified: for sleeping only
+  const sleeper = new Int32Array(new SharedArrayBuffer(4)); // never notified: for sleeping only
   const datagrams = new Datagrams(libc, vectorLength, 2048);
   datagrams.target(address, Number(port));
 
@@ -52,7 +52,7 @@ function sender(): void {
       if (sent >= total || elapsed >= seconds * (rate > 0 ? 1.25 : 1)) return { sent, seconds: elapsed };
       const due = rate > 0 ? Math.min(total, Math.floor(rate * elapsed) + 1) - sent : vectorLength;
       sent += burst(Math.min(due, longest));
-      if (rate > 0) Atomics.wait(nobody, 0, 0, tickMs);
+      if (rate > 0) Atomics.wait(sleeper, 0, 0, tickMs);
     }
   }
 

@@ -134,6 +134,8 @@ export class Core {
 
   /** Why no login can be answered now, or null. */
   notReady(): string | null {
+    const { trouble } = this.store.db;
+    if (trouble !== null) return trouble.message;
     const away = this.#relays.length > 0 && !this.#relays.some(relay => relay.isConnected);
     return away ? 'no Proxy is connected' : null;
   }

@@ -35,12 +35,14 @@ t.test('a locked database: Core stays up, says so once, and once that it is over
   other.transaction(() => {
     pass();
     pass();
+    t.match(core.notReady(), /locked by another process/);
   });
   t.equal(lines.filter(line => line.includes('no logins')).length, 1);
   t.match(lines.join(''), /store-locked/);
   pass();
   pass();
   t.equal(lines.filter(line => line.includes('info: core: the database works again')).length, 1);
+  t.equal(core.notReady(), null);
   other.close();
   await core.close();
 });

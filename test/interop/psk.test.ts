@@ -1,5 +1,5 @@
 // The pre-shared key is the second door: with a wrong one, or one on only one side, no inner packet passes in either
-// direction, whoever initiates (P1-P6); with the right one the same tunnel works at once.
+// direction, with either side as initiator (P1-P6); with the right one the same tunnel works at once.
 
 import t from 'tap';
 import { Lab, pause, until, whyNoLab } from '../fixtures/lab/netns.ts';

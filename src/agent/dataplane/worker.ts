@@ -361,5 +361,5 @@ async function start(seed: DataplaneSeed): Promise<void> {
 const seed = workerData as Partial<DataplaneSeed & CipherSeed> | null;
 if (!isMainThread && seed?.sallyportDataplane === true) void start(seed as DataplaneSeed);
 // The cipher thread starts in this file too, because the bundle is one file.
-else if (!isMainThread && seed?.sallyportCryptor === true)
+else if (!isMainThread && seed?.sallyportCipher === true)
   void import('./offload/cipherworker.ts').then(({ serve }) => serve(seed as CipherSeed));

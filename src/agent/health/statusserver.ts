@@ -2,8 +2,10 @@
 // unix socket only its owner may open. Read-only, bounded, no bodies; knows nothing but the functions it is given.
 
 import { mkdirSync, rmSync } from 'node:fs';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import { dirname } from 'node:path';
+import { answerStatus, jsonAnswer, metricsAnswer } from '../../control/wire/statusanswer.ts';
+import type { StatusAnswer, StatusRoutes } from '../../control/wire/statusanswer.ts';
 import { errorText, PlainError } from '../../util/errors.ts';
 import { atEnd } from '../../util/scope.ts';
 import type { StatusReport } from './statusreport.ts';
@@ -61,9 +63,10 @@ export class StatusServer {
   }
 
   #open(sources: StatusSources, isPrivate: boolean, where: object, name: string): Promise<Server> {
+    const routes = routesOf(sources, isPrivate);
     const server = createServer(
       { requestTimeout: 5000, headersTimeout: 5000, maxHeaderSize: 8192 },
-      (request, response) => void answer(sources, isPrivate, request, response),
+      (request, response) => void answerStatus(routes, request, response),
     );
     server.maxConnections = 64;
     return new Promise((resolve, reject) => {
@@ -83,40 +86,12 @@ export class StatusServer {
   }
 }
 
-async function answer(
-  sources: StatusSources,
-  isPrivate: boolean,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  const say = (status: number, type: string, body: string): void => {
-    response.writeHead(status, {
-      'content-type': type,
-      'content-length': Buffer.byteLength(body),
-      'cache-control': 'no-store',
-    });
-    response.end(request.method === 'HEAD' ? undefined : body);
+function routesOf(sources: StatusSources, isPrivate: boolean): StatusRoutes {
+  const check = (result: Check): StatusAnswer => jsonAnswer(result.ok ? 200 : 503, result);
+  return {
+    '/healthz': async () => check(await sources.health()),
+    '/readyz': async () => check(await sources.ready()),
+    '/metrics': async () => metricsAnswer(await sources.metrics()),
+    ...(isPrivate && { '/status': async () => jsonAnswer(200, await sources.status()) }),
   };
-  const json = (status: number, value: unknown): void =>
-    say(status, 'application/json', `${JSON.stringify(value)}\n`);
-  const check = (result: Check): void => json(result.ok ? 200 : 503, result);
-  if (request.method !== 'GET' && request.method !== 'HEAD')
-    return json(405, { error: { code: 'method', message: 'GET is expected' } });
-  try {
-    switch (request.url?.split('?')[0]) {
-      case '/healthz':
-        return check(await sources.health());
-      case '/readyz':
-        return check(await sources.ready());
-      case '/metrics':
-        return say(200, 'text/plain; version=0.0.4; charset=utf-8', await sources.metrics());
-      case '/status':
-        if (isPrivate) return json(200, await sources.status());
-        break;
-      default:
-    }
-    json(404, { error: { code: 'not-found', message: 'expected /healthz, /readyz or /metrics' } });
-  } catch (error) {
-    json(503, { error: { code: 'unavailable', message: errorText(error) } });
-  }
 }

@@ -17,8 +17,7 @@ interface Lock {
 
 function locks(scope: Scope): Lock[] {
   const now = scope.clock();
-  return scope.store.db.all('SELECT key FROM attempts ORDER BY key').flatMap(row => {
-    const key = String(row['key']);
+  return scope.store.logins.gateKeys().flatMap(key => {
     const gate = scope.store.logins.gate(key);
     const [kind = '', ...rest] = key.split('/');
     const wait = waitMs(kind as GateKind, gate, now);
@@ -50,7 +49,7 @@ function lockLift(scope: Scope, args: readonly string[]): Said {
   const lifted = locks(scope).filter(({ key, name }) => key === text || name === text);
   if (lifted.length === 0)
     throw new PlainError('no-lock', `nothing is locked for "${text}": see "core lock list"`);
-  for (const { key } of lifted) scope.store.db.run('DELETE FROM attempts WHERE key = ?', key);
+  for (const { key } of lifted) scope.store.logins.forgetGate(key);
   const keys = lifted.map(({ key }) => key);
   audit(scope, 'lock.lifted', { reason: keys.join(', ') });
   return said({ lifted: keys }, `lifted: ${keys.join(', ')}`);

@@ -2,9 +2,10 @@
 
 import { renderUnicodeCompact } from 'uqr';
 import { PlainError, usageError } from '../../util/errors.ts';
+import { check } from '../../control/validate.ts';
 import { enrolSecret } from '../../control/trust/enrolment.ts';
 import { hashToken, newId, newToken } from '../ids.ts';
-import { isEmailAddress } from '../methods/email.ts';
+import { emailText } from '../methods/email.ts';
 import { hashRecoveryCode, newRecoveryCodes } from '../methods/recovery.ts';
 import { base32, otpauthUri, totpSeedBytes } from '../methods/totp.ts';
 import { hoursOption, listOption, readWords, switchOption } from './words.ts';
@@ -136,7 +137,7 @@ function userEmail(scope: Scope, args: readonly string[]): Said {
 }
 
 function emailAddress(text: string): string {
-  if (isEmailAddress(text)) return text;
+  if (check(emailText, text).ok) return text;
   throw usageError('bad-email', `"${text}" is not an e-mail address: expected NAME@HOST in plain ASCII`);
 }
 
@@ -153,9 +154,9 @@ function userSwitch(disabled: boolean): Verb {
 
 function userUnlock(scope: Scope, args: readonly string[]): Said {
   const user = userOf(scope, readWords('user unlock', args, ['NAME'], {}).positions[0]!);
-  scope.store.db.run('DELETE FROM attempts WHERE key = ?', `account/${user.id}`);
+  scope.store.logins.forgetGate(`account/${user.id}`);
   for (const device of scope.store.people.devices(user.id))
-    scope.store.db.run('DELETE FROM attempts WHERE key = ?', `device/${device.id}`);
+    scope.store.logins.forgetGate(`device/${device.id}`);
   audit(scope, 'user.unlocked', { reason: user.name });
   return said({ user: user.name }, `user ${user.name}: attempts forgotten`);
 }

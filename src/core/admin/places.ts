@@ -48,7 +48,7 @@ function locationSet(scope: Scope, args: readonly string[]): Said {
 /** Throws when these settings cannot take the place of the location's. */
 export function checkChange(scope: Scope, location: Location, settings: LocationSettings): void {
   checkSettings(settings);
-  const used = scope.store.db.get('SELECT 1 FROM addresses WHERE location_id = ?', location.id) !== undefined;
+  const used = scope.store.places.hasAddresses(location.id);
   for (const name of ['network', 'network6'] as const) {
     const before = location.settings[name];
     if (before !== undefined && settings[name] !== before && used)

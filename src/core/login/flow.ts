@@ -98,7 +98,7 @@ export class Flow {
             },
       decoySteps,
       clockRight: Math.abs(now - time) <= proofWindowMs,
-      nonceFresh: this.#store.db.get('SELECT 1 FROM nonces WHERE nonce = ?', nonce) === undefined,
+      nonceFresh: this.#store.logins.isFreshNonce(nonce),
       kemPublicKey,
       nonce,
     });

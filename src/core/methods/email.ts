@@ -13,10 +13,6 @@ const addressForm = /^[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z
 /** No quotes, spaces or angle brackets: nothing that a header could be made of. */
 export const emailText: Shape<string> = pattern(addressForm, 'an e-mail address', 254);
 
-export function isEmailAddress(text: string): boolean {
-  return text.length <= 254 && addressForm.test(text);
-}
-
 export function beginEmail(user: User, asked: Asked): Begun {
   const to = user.email!;
   const code = newEmailCode(asked.random);

@@ -103,6 +103,19 @@ export class Logins {
     };
   }
 
+  /** Keys of all gates that counted something: "account/u_…", "device/d_…", "source/192.0.2.7". */
+  gateKeys(): string[] {
+    return this.#db.all('SELECT key FROM attempts ORDER BY key').map(row => String(row['key']));
+  }
+
+  forgetGate(key: string): void {
+    this.#db.run('DELETE FROM attempts WHERE key = ?', key);
+  }
+
+  isFreshNonce(nonce: string): boolean {
+    return this.#db.get('SELECT 1 FROM nonces WHERE nonce = ?', nonce) === undefined;
+  }
+
   saveGate(key: string, gate: Gate): void {
     const sql =
       'INSERT INTO attempts (key, failures, last_at, locked_until, locks) VALUES (?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET ' +

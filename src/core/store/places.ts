@@ -59,6 +59,10 @@ export class Places {
     this.#db.run('UPDATE locations SET name = ? WHERE id = ?', name, id);
   }
 
+  hasAddresses(location: string): boolean {
+    return this.#db.get('SELECT 1 FROM addresses WHERE location_id = ?', location) !== undefined;
+  }
+
   removeLocation(id: string): void {
     this.#db.run('DELETE FROM locations WHERE id = ?', id);
   }

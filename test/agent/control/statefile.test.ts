@@ -5,16 +5,16 @@ import { readState, writeState } from '../../../src/agent/control/statefile.ts';
 import { count, object } from '../../../src/control/validate.ts';
 
 const shape = object({ n: count });
-const nobody = (message: string): void => {
+const noWarning = (message: string): void => {
   throw new Error(message);
 };
 
 t.test('what is written is read, by its owner only', async t => {
   const path = join(t.testdir(), 'deep', 'state.json');
-  t.equal(readState(path, shape, nobody), null, 'no file yet');
+  t.equal(readState(path, shape, noWarning), null, 'no file yet');
   await writeState(path, { n: 1 });
   await writeState(path, { n: 2 });
-  t.strictSame(readState(path, shape, nobody), { n: 2 });
+  t.strictSame(readState(path, shape, noWarning), { n: 2 });
   t.equal(statSync(path).mode & 0o777, 0o600);
   t.equal(readFileSync(path, 'utf8'), '{"n":2}\n');
   t.notOk(existsSync(`${path}.new`));
@@ -36,12 +36,12 @@ t.test('a file we cannot understand is never replaced in silence', async t => {
   for (const text of ['', '{', '{"n":-1}', '[]', '{"m":1}']) {
     writeFileSync(path, text, { mode: 0o600 });
     t.throws(
-      () => readState(path, shape, nobody),
+      () => readState(path, shape, noWarning),
       { code: 'state', message: /not a state file of this version/ },
       text,
     );
   }
-  t.throws(() => readState(t.testdirName, shape, nobody), { message: /cannot be read/ });
+  t.throws(() => readState(t.testdirName, shape, noWarning), { message: /cannot be read/ });
 });
 
 t.test('a write that fails says where', async t => {

@@ -1,8 +1,9 @@
 import t from 'tap';
+import { check } from '../../../src/control/validate.ts';
 import {
   beginEmail,
   codeMail,
-  isEmailAddress,
+  emailText,
   isEmailCode,
   masked,
   newEmailCode,
@@ -17,7 +18,7 @@ const asked = { device: 'laptop <b>', location: 'office', source: '192.0.2.1', r
 
 t.test('addresses', async t => {
   for (const good of ['a@b', 'ada+vpn@mail.example.org', "o'neil@example.org"])
-    t.ok(isEmailAddress(good), good);
+    t.ok(check(emailText, good).ok, good);
   for (const bad of [
     '',
     'ada',
@@ -31,7 +32,7 @@ t.test('addresses', async t => {
     `${'a'.repeat(65)}@example.org`,
     `a@${'b'.repeat(260)}`,
   ])
-    t.notOk(isEmailAddress(bad), JSON.stringify(bad));
+    t.notOk(check(emailText, bad).ok, JSON.stringify(bad));
   t.equal(masked('ada@example.org'), 'a***@example.org');
 });
 

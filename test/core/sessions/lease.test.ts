@@ -13,7 +13,7 @@ t.test('after a third of the lease, to the agents that can hear of it', async t 
   });
 });
 
-t.test('nobody to tell: again in ten seconds', async t => {
+t.test('no agent is connected: again in ten seconds', async t => {
   t.strictSame(nextLease(session(90, 90_000), [], 30_000), { next: 40_000, renewal: null });
 });
 

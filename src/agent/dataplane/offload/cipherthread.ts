@@ -57,7 +57,7 @@ export async function startCipherThread(
 ): Promise<CipherThread> {
   const at = JobRing.room(arena);
   const seed: CipherSeed = {
-    sallyportCryptor: true,
+    sallyportCipher: true,
     memory,
     jobs: at,
     workspace: arena.alloc(workspaceBytes),

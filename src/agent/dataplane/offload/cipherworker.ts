@@ -15,7 +15,7 @@ import { JobRing } from './jobring.ts';
 import { portableProviders, preparePortable } from '../noffi/portableproviders.ts';
 
 export interface CipherSeed {
-  readonly sallyportCryptor: true;
+  readonly sallyportCipher: true;
   readonly memory: Memory;
   /** Offset of the jobs, and of `workspaceBytes` that no other thread touches. */
   readonly jobs: number;
