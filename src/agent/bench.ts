@@ -11,7 +11,7 @@ import { newMemory } from '../util/memory.ts';
 import { atEnd } from '../util/scope.ts';
 import { openEnds, piece } from './dataplane/warmup/loopback.ts';
 import { makePathState } from './dataplane/pathstate.ts';
-import { portableProviders, preparePortable } from './dataplane/noffi/portableproviders.ts';
+import { portableProviders, preparePortable } from './portableproviders.ts';
 
 export interface BenchReport {
   readonly ffi: string;

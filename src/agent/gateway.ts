@@ -14,7 +14,7 @@ import type { IpPrefix } from '../util/inet.ts';
 import { Admission } from './control/admission.ts';
 import { Health, stateOf } from './health/health.ts';
 import { type AgentConfig, fixedChanges } from './config/config.ts';
-import { Core } from './control/corechannel.ts';
+import { CoreChannel } from './control/corechannel.ts';
 import { CoreClock } from './control/coreclock.ts';
 import { join } from './control/join.ts';
 import { GrantStore } from './control/grantstore.ts';
@@ -52,7 +52,7 @@ export class Gateway {
   #coreConfig!: CoreAgentConfig;
   #link!: Link;
   #ifname = '';
-  #core!: Core;
+  #core!: CoreChannel;
   #admission!: Admission;
   #clock!: CoreClock;
   #health!: Health;
@@ -166,7 +166,7 @@ export class Gateway {
       log: this.#log,
       onSession: event => this.#onSession(event),
     });
-    this.#core = new Core({
+    this.#core = new CoreChannel({
       url: config.core_url,
       ca,
       identity,

@@ -30,7 +30,7 @@ import type { Enrolment, Identity } from './identity.ts';
 import type { DeviceState, SessionEvent } from '../dataplane/commands.ts';
 import { version } from '../version.ts';
 
-export interface CoreOptions {
+export interface CoreChannelOptions {
   /** `https://HOST:PORT`; the path is ours. */
   readonly url: string;
   readonly ca?: string | undefined;
@@ -50,7 +50,7 @@ export interface CoreOptions {
   readonly delay?: (attempt: number) => number;
 }
 
-type CoreChannel = Channel<CoreFrame, AgentFrame>;
+type Frames = Channel<CoreFrame, AgentFrame>;
 
 /** `away` → `opened` → `greeted` (hello sent) → `syncing` (welcome seen) → `synced`. */
 export type CorePhase = 'away' | 'opened' | 'greeted' | 'syncing' | 'synced';
@@ -62,15 +62,15 @@ const refusedPerFrame = 512;
 /** A wrong clock is worth telling only when it would matter to a person. */
 const clockAlarmMs = 30_000;
 
-export class Core {
+export class CoreChannel {
   readonly bootId: string = toHex(new Uint8Array(randomBytes(16)));
-  readonly #o: CoreOptions;
+  readonly #o: CoreChannelOptions;
   readonly #dialer: Dialer<CoreFrame, AgentFrame>;
-  #channel: CoreChannel | null = null;
+  #channel: Frames | null = null;
   #phase: CorePhase = 'away';
   #nonce = '';
   /** The channel on which Core has proved its key last. */
-  #provedBy: CoreChannel | null = null;
+  #provedBy: Frames | null = null;
   #agentConfigText = '';
   /** Frames are handled one after the other; a channel that has been replaced is not listened to any more. */
   #turn: Promise<void> = Promise.resolve();
@@ -83,7 +83,7 @@ export class Core {
   lastError = '';
   connectedAtMs = 0;
 
-  constructor(options: CoreOptions) {
+  constructor(options: CoreChannelOptions) {
     this.#o = options;
     this.#dialer = new Dialer({
       url: options.url.replace(/^http/, 'ws') + paths.agentConnect,
@@ -151,7 +151,7 @@ export class Core {
     }
   }
 
-  #opened(channel: CoreChannel): void {
+  #opened(channel: Frames): void {
     this.#channel = channel;
     this.#phase = 'opened';
     channel.handle({
@@ -199,7 +199,7 @@ export class Core {
     else if (frame.type === 'forgotten') await this.#forgotten(frame);
   }
 
-  async #receive(channel: CoreChannel, frame: Exclude<CoreFrame, { type: 'ping' }>): Promise<void> {
+  async #receive(channel: Frames, frame: Exclude<CoreFrame, { type: 'ping' }>): Promise<void> {
     switch (frame.type) {
       case 'forgotten':
         return this.#forgotten(frame);
@@ -230,7 +230,7 @@ export class Core {
     }
   }
 
-  #greet(channel: CoreChannel, challenge: string): void {
+  #greet(channel: Frames, challenge: string): void {
     const { enrolment, identity } = this.#o;
     this.#nonce = toBase64(new Uint8Array(randomBytes(32)));
     const hello = {
@@ -245,7 +245,7 @@ export class Core {
     this.#phase = 'greeted';
   }
 
-  async #welcome(channel: CoreChannel, frame: Extract<CoreFrame, { type: 'welcome' }>): Promise<void> {
+  async #welcome(channel: Frames, frame: Extract<CoreFrame, { type: 'welcome' }>): Promise<void> {
     const { enrolment, clock, log, admission, store } = this.#o;
     const signed = welcomeTranscript(this.#nonce, enrolment.agentId, frame.time);
     const signature = bytesOf(frame.signature);
@@ -283,7 +283,7 @@ export class Core {
     );
   }
 
-  async #sync(channel: CoreChannel, seq: number): Promise<void> {
+  async #sync(channel: Frames, seq: number): Promise<void> {
     const grants = this.#snapshot;
     this.#snapshot = [];
     this.#expectedSeq = seq + 1;
@@ -355,7 +355,7 @@ export class Core {
     this.#o.onConfig(config);
   }
 
-  #misplaced(channel: CoreChannel, frame: CoreFrame): void {
+  #misplaced(channel: Frames, frame: CoreFrame): void {
     this.#o.log.warn('Core speaks out of turn', { type: frame.type, phase: this.#phase });
     channel.close(CloseCode.unexpected, `${frame.type} has no place here`);
   }

@@ -27,7 +27,7 @@ import { Loop, type PathState } from './loop.ts';
 import type { Command, WorkerEvent } from './commands.ts';
 import { DataplaneOutbox } from './outbox.ts';
 import { makePathState } from './pathstate.ts';
-import { portableProviders, preparePortable } from './noffi/portableproviders.ts';
+import { portableProviders, preparePortable } from '../portableproviders.ts';
 import type { CipherThread } from './offload/cipherthread.ts';
 import { Warmup } from './warmup/warmup.ts';
 import { Sessions } from './sessionclock.ts';

@@ -23,7 +23,7 @@ import { errorText, usageError } from '../../util/errors.ts';
 import { newMemory } from '../../util/memory.ts';
 import { type AgentConfig, defaultFile, loadConfig } from '../config/config.ts';
 import { probeDigests, probeMtu, probeSimd } from './doctorhost.ts';
-import { portableProviders, preparePortable, stablelibName } from '../dataplane/noffi/portableproviders.ts';
+import { portableProviders, preparePortable, stablelibName } from '../portableproviders.ts';
 import { version } from '../version.ts';
 
 export interface DoctorIo {

@@ -2,7 +2,7 @@
 
 import { wipe } from '../../util/bytes.ts';
 import type { Admission } from '../control/admission.ts';
-import type { Core } from '../control/corechannel.ts';
+import type { CoreChannel } from '../control/corechannel.ts';
 import type { CoreClock } from '../control/coreclock.ts';
 import type { DeviceState, Link, SessionEvent } from '../dataplane/commands.ts';
 import { processFacts } from '../../control/processfacts.ts';
@@ -18,7 +18,7 @@ export interface ConditionParts {
   readonly link: Link;
   readonly ifname: string;
   readonly agent: string;
-  readonly core: Core;
+  readonly core: CoreChannel;
   readonly coreUrl: string;
   readonly location: () => string;
   readonly admission: Admission;

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Admission } from '../../../src/agent/control/admission.ts';
-import { Core } from '../../../src/agent/control/corechannel.ts';
+import { CoreChannel } from '../../../src/agent/control/corechannel.ts';
 import { CoreClock } from '../../../src/agent/control/coreclock.ts';
 import { GrantStore } from '../../../src/agent/control/grantstore.ts';
 import { loadIdentity } from '../../../src/agent/control/identity.ts';
@@ -18,7 +18,7 @@ import { soon } from '../../fixtures/soon.ts';
 
 interface Setup {
   fake: FakeCore;
-  core: Core;
+  core: CoreChannel;
   link: FakeLink;
   store: GrantStore;
   clock: CoreClock;
@@ -67,7 +67,7 @@ async function setup(t: Test, options: { enrolled?: boolean; system?: () => numb
     log,
     onSession: event => core.onSession(event),
   });
-  const core = new Core({
+  const core = new CoreChannel({
     url: fake.url,
     identity,
     enrolment,

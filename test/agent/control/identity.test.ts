@@ -47,5 +47,7 @@ t.test('enrolment', async t => {
   t.equal(after.config.mtu, 1380);
   t.strictSame(after.coreKeys, [key], 'who Core is stays');
   t.match(readFileSync(join(directory, 'agent.json'), 'utf8'), 'https://core.example');
-  await t.rejects(saveConfig(t.testdir({ other: {} }), config, noWarning), { message: /agent\.json: missing/ });
+  await t.rejects(saveConfig(t.testdir({ other: {} }), config, noWarning), {
+    message: /agent\.json: missing/,
+  });
 });

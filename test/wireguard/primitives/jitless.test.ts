@@ -24,7 +24,7 @@ t.test('vectors and conformance under --jitless', { timeout: 290_000 }, async t 
   const start = join(folder, 'start.js');
   writeFileSync(
     start,
-    `import { preparePortable } from './src/agent/dataplane/noffi/portableproviders.js';
+    `import { preparePortable } from './src/agent/portableproviders.js';
      await preparePortable();`,
   );
   await Promise.all(

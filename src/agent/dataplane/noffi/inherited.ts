@@ -25,7 +25,7 @@ import type { DataplaneOptions, DataplaneReady, StartDataplane } from '../option
 import { Loop } from '../loop.ts';
 import type { Command, CommandResult, Dataplane, LogLevel, WorkerEvent } from '../commands.ts';
 import { DataplaneOutbox } from '../outbox.ts';
-import { portableProviders, preparePortable } from './portableproviders.ts';
+import { portableProviders, preparePortable } from '../../portableproviders.ts';
 import { Sessions } from '../sessionclock.ts';
 
 const arenaPages = 32; // as worker.ts

@@ -12,7 +12,7 @@ import { loadFfi } from '../../../platform/ffi/load.ts';
 import { Libc } from '../../../platform/libc.ts';
 import type { CryptoProvider } from '../../../wireguard/primitives/provider.ts';
 import { JobRing } from './jobring.ts';
-import { portableProviders, preparePortable } from '../noffi/portableproviders.ts';
+import { portableProviders, preparePortable } from '../../portableproviders.ts';
 
 export interface CipherSeed {
   readonly sallyportCipher: true;

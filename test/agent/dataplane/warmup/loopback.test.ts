@@ -1,7 +1,7 @@
 import t from 'tap';
 import { openEnds, piece } from '../../../../src/agent/dataplane/warmup/loopback.ts';
 import { makePathState } from '../../../../src/agent/dataplane/pathstate.ts';
-import { portableProviders } from '../../../../src/agent/dataplane/noffi/portableproviders.ts';
+import { portableProviders } from '../../../../src/agent/portableproviders.ts';
 import { protocol, vnetBytes } from '../../../../src/datapath/inet.ts';
 import { chooseCrypto } from '../../../../src/platform/crypto/choose.ts';
 import { loadFfi } from '../../../../src/platform/ffi/load.ts';

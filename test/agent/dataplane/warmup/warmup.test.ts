@@ -6,7 +6,7 @@ import { Counters } from '../../../../src/agent/dataplane/counters.ts';
 import type { PathState } from '../../../../src/agent/dataplane/loop.ts';
 import { DataplaneOutbox } from '../../../../src/agent/dataplane/outbox.ts';
 import { makePathState } from '../../../../src/agent/dataplane/pathstate.ts';
-import { portableProviders } from '../../../../src/agent/dataplane/noffi/portableproviders.ts';
+import { portableProviders } from '../../../../src/agent/portableproviders.ts';
 import { Warmup, turns } from '../../../../src/agent/dataplane/warmup/warmup.ts';
 import { Sockets } from '../../../../src/agent/dataplane/sockets.ts';
 import { chooseCrypto } from '../../../../src/platform/crypto/choose.ts';

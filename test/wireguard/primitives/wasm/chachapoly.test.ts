@@ -1,6 +1,6 @@
 import t from 'tap';
 import { ChaCha20Poly1305 } from '@stablelib/chacha20poly1305';
-import { nodeCurve } from '../../../../src/agent/dataplane/noffi/portableproviders.ts';
+import { nodeCurve } from '../../../../src/agent/portableproviders.ts';
 import { Arena } from '../../../../src/util/arena.ts';
 import { isZero, toHex } from '../../../../src/util/bytes.ts';
 import { ChachaPoly, wasmProvider } from '../../../../src/wireguard/primitives/wasm/chachapoly.ts';

@@ -1,14 +1,14 @@
 // The portable crypto providers, for where OpenSSL cannot be called: ciphers in WebAssembly with X25519 by node:crypto, and
 // StableLib where there is no WebAssembly either.
 
-import { sharedSecret, x25519PublicKey } from '../../../control/trust/keys.ts';
-import type { Arena } from '../../../util/arena.ts';
-import { wipe } from '../../../util/bytes.ts';
-import { hasWebAssembly, type Memory } from '../../../util/memory.ts';
-import { useFallback } from '../../../wireguard/primitives/fallback.ts';
-import type { CryptoProvider } from '../../../wireguard/primitives/provider.ts';
-import { wasmProvider } from '../../../wireguard/primitives/wasm/chachapoly.ts';
-import { hasSimd } from '../../../wireguard/primitives/wasm/module.ts';
+import { sharedSecret, x25519PublicKey } from '../control/trust/keys.ts';
+import type { Arena } from '../util/arena.ts';
+import { wipe } from '../util/bytes.ts';
+import { hasWebAssembly, type Memory } from '../util/memory.ts';
+import { useFallback } from '../wireguard/primitives/fallback.ts';
+import type { CryptoProvider } from '../wireguard/primitives/provider.ts';
+import { wasmProvider } from '../wireguard/primitives/wasm/chachapoly.ts';
+import { hasSimd } from '../wireguard/primitives/wasm/module.ts';
 
 /** X25519 by node:crypto: 80 us, where script takes nearly a millisecond and ten on a small ARM. */
 export const nodeCurve: Pick<CryptoProvider, 'sharedSecret' | 'publicKey'> = {
@@ -23,7 +23,7 @@ export const nodeCurve: Pick<CryptoProvider, 'sharedSecret' | 'publicKey'> = {
   publicKey: (out, privateKey) => out.set(x25519PublicKey(privateKey)),
 };
 
-type StableLib = typeof import('../../../wireguard/primitives/stablelib.ts');
+type StableLib = typeof import('../wireguard/primitives/stablelib.ts');
 let stablelib: StableLib | null = null;
 
 /**
@@ -32,7 +32,7 @@ let stablelib: StableLib | null = null;
  */
 export async function preparePortable(wanted = 'auto'): Promise<void> {
   if (hasWebAssembly && wanted !== stablelibName) return;
-  stablelib ??= await import('../../../wireguard/primitives/stablelib.ts');
+  stablelib ??= await import('../wireguard/primitives/stablelib.ts');
   if (!hasWebAssembly) useFallback(stablelib.stablelibFallback);
 }
 

@@ -2,13 +2,13 @@
 // each, and the curve against StableLib.
 
 import t from 'tap';
-import { nodeCurve, portableProviders } from '../../../../src/agent/dataplane/noffi/portableproviders.ts';
-import { selfTest } from '../../../../src/platform/crypto/selftest.ts';
-import { Arena } from '../../../../src/util/arena.ts';
-import { isZero, toHex } from '../../../../src/util/bytes.ts';
-import { cryptoSuite, hex, vectors } from '../../../fixtures/twins/crypto-suite.ts';
-import { seeded, seedOf } from '../../../fixtures/rng.ts';
-import { stablelibProvider } from '../../../../src/wireguard/primitives/stablelib.ts';
+import { nodeCurve, portableProviders } from '../../src/agent/portableproviders.ts';
+import { selfTest } from '../../src/platform/crypto/selftest.ts';
+import { Arena } from '../../src/util/arena.ts';
+import { isZero, toHex } from '../../src/util/bytes.ts';
+import { cryptoSuite, hex, vectors } from '../fixtures/twins/crypto-suite.ts';
+import { seeded, seedOf } from '../fixtures/rng.ts';
+import { stablelibProvider } from '../../src/wireguard/primitives/stablelib.ts';
 
 const memory = new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true });
 const arena = new Arena(memory.buffer);
